@@ -1,0 +1,88 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ByteString;
+
+/// Header fields in order: names as they were written, repeatable, values as exact bytes. (Fetch: *header list*.)
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Fields(Vec<(ByteString, ByteString)>);
+
+impl Fields {
+    /// No fields.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a line at the end.
+    pub fn push(&mut self, name: impl Into<ByteString>, value: impl Into<ByteString>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// The lines, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, (ByteString, ByteString)> {
+        self.0.iter()
+    }
+
+    /// The value of every line with this name, in order; names are compared without regard to ASCII case.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ByteString> {
+        self.0.iter().filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Whether a line has this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// The values of all lines with this name joined with `, `, or nothing where there is no such line.
+    /// (Fetch: *get*, `fetch.header-list-get.2a`.)
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<ByteString> {
+        let values: Vec<&[u8]> = self.all(name).map(ByteString::as_bytes).collect();
+        if values.is_empty() { None } else { Some(values.join(&b", "[..]).into()) }
+    }
+
+    /// How many lines there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no line.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(ByteString, ByteString)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (ByteString, ByteString)>>(lines: I) -> Self {
+        Self(lines.into_iter().collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a Fields {
+    type Item = &'a (ByteString, ByteString);
+    type IntoIter = std::slice::Iter<'a, (ByteString, ByteString)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_name_are_joined_in_order_without_regard_to_case() {
+        let mut fields = Fields::new();
+        fields.push("Access-Control-Allow-Origin", "https://a.test");
+        fields.push("X", "1");
+        fields.push("access-control-allow-origin", "*");
+        assert_eq!(fields.get("ACCESS-CONTROL-ALLOW-ORIGIN"), Some("https://a.test, *".into()));
+        assert_eq!(fields.get("absent"), None);
+    }
+}
