@@ -1,1 +1,42 @@
+//! What should happen: cases of the web's cross-origin rules, and the outcome that the standards demand.
+//!
+//! A [`Case`] is one question: a [`Document`], what the fake servers answer ([`crosscheck_servers::Behaviour`] by URL),
+//! what the page does ([`Probe`]s in steps), and the expected [`Outcome`]. Cases are JSON files ([`load`]), one topic a
+//! file; matrices expand to many cases. Expected and observed outcomes are the same type, and [`Outcome::differences`]
+//! compares them. [`requirement`] and [`reason_class`] look up the rows of the inventory and the classes of reasons.
 
+mod case;
+mod deserialize_all;
+mod document;
+mod fault;
+mod feature;
+mod filter;
+mod grade;
+mod lint;
+mod load;
+mod matrix;
+mod outcome;
+mod placeholder;
+mod placement;
+mod probe;
+mod reason;
+mod requirement;
+mod schema;
+mod source_map;
+
+pub use case::{Case, CaseFile, Level, Stated};
+pub use document::{Document, DocumentKind};
+pub use fault::{Fault, Faults};
+pub use feature::{Feature, feature, features};
+pub use filter::{Filter, FilterError};
+pub use grade::{Grade, grade};
+pub use load::{Suite, load, load_text};
+pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, WireMessage};
+pub use placement::{Placed, place, strip_tokens};
+pub use probe::{
+    BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, Probe, Reading, WebSocketProbe,
+    XhrProbe,
+};
+pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
+pub use requirement::{Requirement, requirement, requirements};
+pub use schema::case_file_schema;

@@ -22,6 +22,9 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const LENGTH: usize = 20;
 
 impl Token {
+    /// How many characters a token has, its `~` included.
+    pub const TEXT_LENGTH: usize = LENGTH + 1;
+
     /// A new token from the operating system's random numbers (100 bits).
     ///
     /// # Panics

@@ -1,0 +1,233 @@
+use std::fmt;
+
+use crosscheck_servers::{Fields, Origin};
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Where the probes of a case run: a document or worker, and how it is embedded. Cases with equal documents share one.
+/// In case files an origin alone stands for a top-level page of that origin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(remote = "Self", deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Document {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// The origin that it is loaded from, such as `https://page.test`. Nothing for `srcdoc`, `data` and `blob`, which
+    /// are made by their embedder, and for `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Header lines of the document's (or worker script's) own response, after its Content-Type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The `sandbox` attribute of the frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
+    /// The `allow` attribute of the frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<String>,
+    /// What embeds, opens or starts it; for a top-level page nothing. Default: a top-level page of the same origin.
+    #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Box<Document>>,
+}
+
+/// Kinds of documents and workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentKind {
+    /// A top-level page that the browser was navigated to.
+    #[default]
+    Page,
+    /// A window that `in` opened.
+    Popup,
+    /// A frame with a document from the network.
+    Iframe,
+    /// A frame whose document is written in its `srcdoc` attribute.
+    Srcdoc,
+    /// A frame with a `data:` URL.
+    Data,
+    /// A frame with a `blob:` URL.
+    Blob,
+    /// A dedicated worker.
+    Worker,
+    /// A dedicated worker with a `data:` URL.
+    DataWorker,
+    /// A shared worker.
+    SharedWorker,
+    /// A service worker.
+    ServiceWorker,
+    /// No browser at all: probes are sent by a plain HTTP client.
+    None,
+}
+
+impl DocumentKind {
+    /// Whether it is loaded from a server, and so has an `origin` and `headers`.
+    #[must_use]
+    pub const fn from_network(self) -> bool {
+        match self {
+            Self::Page | Self::Popup | Self::Iframe | Self::Worker | Self::SharedWorker | Self::ServiceWorker => true,
+            Self::Srcdoc | Self::Data | Self::Blob | Self::DataWorker | Self::None => false,
+        }
+    }
+}
+
+impl Document {
+    /// A top-level page of this origin.
+    #[must_use]
+    pub fn page(origin: &str) -> Self {
+        Self {
+            kind: DocumentKind::Page,
+            origin: Some(origin.to_owned()),
+            headers: Vec::new(),
+            sandbox: None,
+            allow: None,
+            within: None,
+        }
+    }
+
+    /// The top-level page above this document; itself where it is one.
+    #[must_use]
+    pub fn top(&self) -> &Self {
+        self.within.as_deref().map_or(self, Self::top)
+    }
+
+    /// The serialisation of its origin: `null` where it is opaque. (`html.origin.opaque.serialize`)
+    #[must_use]
+    pub fn serialized_origin(&self) -> String {
+        let sandboxed = self
+            .sandbox
+            .as_deref()
+            .is_some_and(|tokens| !tokens.split_ascii_whitespace().any(|token| token == "allow-same-origin"))
+            || self.headers.iter().any(|(name, value)| {
+                name.eq_ignore_ascii_case("content-security-policy")
+                    && value.split(';').map(str::trim).any(|directive| {
+                        directive == "sandbox"
+                            || directive.strip_prefix("sandbox ").is_some_and(|tokens| {
+                                !tokens.split_ascii_whitespace().any(|token| token == "allow-same-origin")
+                            })
+                    })
+            });
+        match self.kind {
+            _ if sandboxed => "null".to_owned(),
+            DocumentKind::Data | DocumentKind::DataWorker => "null".to_owned(),
+            DocumentKind::Srcdoc | DocumentKind::Blob => {
+                self.within.as_deref().map_or_else(|| "null".to_owned(), Self::serialized_origin)
+            }
+            DocumentKind::None => String::new(),
+            _ => self.own_origin().map_or_else(String::new, |origin| origin.to_string()),
+        }
+    }
+
+    /// The origin that it is loaded from.
+    #[must_use]
+    pub fn own_origin(&self) -> Option<Origin> {
+        self.origin.as_deref().and_then(|origin| origin.parse().ok())
+    }
+
+    /// The header lines of its own response.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        self.headers.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()
+    }
+
+    /// Fills in what a case file may leave out: a top-level page of the same origin around a frame, worker or popup.
+    pub(crate) fn complete(&mut self) {
+        if let Some(origin) = self.own_origin() {
+            self.origin = Some(origin.to_string());
+        }
+        if self.within.is_none() && self.kind.from_network() && self.kind != DocumentKind::Page {
+            self.within = self.origin.as_deref().map(|origin| Box::new(Self::page(origin)));
+        }
+        if let Some(within) = &mut self.within {
+            within.complete();
+        }
+    }
+
+    /// What is contradictory in it, for a person.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let kind = crate::outcome::text_of(&self.kind);
+        match (&self.origin, self.kind.from_network()) {
+            (None, true) => mistakes.push(format!("a document of kind {kind} needs an \"origin\" to be loaded from")),
+            (Some(_), false) => mistakes.push(format!("a document of kind {kind} has no \"origin\" of its own")),
+            (Some(origin), true) => {
+                if let Err(error) = origin.parse::<Origin>() {
+                    mistakes.push(error.to_string());
+                }
+            }
+            (None, false) => {}
+        }
+        let framed =
+            matches!(self.kind, DocumentKind::Iframe | DocumentKind::Srcdoc | DocumentKind::Data | DocumentKind::Blob);
+        if !framed && (self.sandbox.is_some() || self.allow.is_some()) {
+            mistakes.push(format!("\"sandbox\" and \"allow\" belong to frames, not to a document of kind {kind}"));
+        }
+        match self.kind {
+            DocumentKind::Page | DocumentKind::None if self.within.is_some() => {
+                mistakes.push(format!("a document of kind {kind} is in nothing"));
+            }
+            DocumentKind::Srcdoc | DocumentKind::Data | DocumentKind::Blob | DocumentKind::DataWorker
+                if self.within.is_none() =>
+            {
+                mistakes.push(format!("a document of kind {kind} needs \"in\": the document that makes it"));
+            }
+            _ => {}
+        }
+        if let Some(within) = &self.within {
+            mistakes.extend(within.mistakes());
+        }
+        mistakes
+    }
+}
+
+impl fmt::Display for Document {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = crate::outcome::text_of(&self.kind);
+        match (&self.origin, self.kind) {
+            (_, DocumentKind::None) => return formatter.write_str("no browser"),
+            (Some(origin), DocumentKind::Page) => formatter.write_str(origin)?,
+            (Some(origin), _) => write!(formatter, "{kind} {origin}")?,
+            (None, _) => formatter.write_str(&kind)?,
+        }
+        if let Some(sandbox) = &self.sandbox {
+            write!(formatter, " sandbox=\"{sandbox}\"")?;
+        }
+        for (name, value) in &self.headers {
+            write!(formatter, " [{name}: {value}]")?;
+        }
+        if let Some(within) = &self.within {
+            write!(formatter, " in {within}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DocumentVisitor)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a document: the origin of a top-level page, or an object with \"kind\"")
+    }
+
+    fn visit_str<E>(self, origin: &str) -> Result<Document, E> {
+        Ok(Document::page(origin))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Document, A::Error> {
+        Document::deserialize(MapAccessDeserializer::new(map))
+    }
+}

@@ -1,0 +1,79 @@
+use std::path::PathBuf;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+/// One mistake in a case file (or another JSON file that people write), with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column, counted from 1.
+    pub column: usize,
+    /// Byte offset and length in the file's text.
+    pub span: (usize, usize),
+    /// What is wrong, and what was expected.
+    pub message: String,
+}
+
+/// All mistakes of a set of files, together with their texts, so that they can be shown in place.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", faults_line(.faults))]
+pub struct Faults {
+    /// The mistakes, in the order of files and lines.
+    pub faults: Vec<Fault>,
+    shown: Vec<ShownFault>,
+}
+
+fn faults_line(faults: &[Fault]) -> String {
+    match faults {
+        [one] => format!("{}:{}:{}: {}", one.file.display(), one.line, one.column, one.message),
+        many => format!("{} mistakes in the case files", many.len()),
+    }
+}
+
+impl Faults {
+    /// Joins faults with the texts of their files.
+    #[must_use]
+    pub fn new(mut faults: Vec<Fault>, texts: &[(PathBuf, String)]) -> Self {
+        faults.sort_by(|a, b| (&a.file, a.span).cmp(&(&b.file, b.span)));
+        faults.dedup();
+        let shown = faults
+            .iter()
+            .map(|fault| {
+                let text = texts.iter().find(|(file, _)| *file == fault.file).map(|(_, text)| text.clone());
+                ShownFault {
+                    message: fault.message.clone(),
+                    span: fault.span,
+                    text: NamedSource::new(fault.file.display().to_string(), text.unwrap_or_default()),
+                }
+            })
+            .collect();
+        Self { faults, shown }
+    }
+}
+
+impl Diagnostic for Faults {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.shown.iter().map(|fault| fault as &dyn Diagnostic)))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct ShownFault {
+    message: String,
+    span: (usize, usize),
+    text: NamedSource<String>,
+}
+
+impl Diagnostic for ShownFault {
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.text)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(std::iter::once(LabeledSpan::underline(self.span))))
+    }
+}

@@ -1,0 +1,88 @@
+use std::str::FromStr;
+
+use globset::{Glob, GlobBuilder, GlobMatcher};
+
+use crate::Case;
+
+/// Which cases to take: terms separated by white space, all of which must hold; a term of several alternatives has
+/// commas between them, and `!` before it turns it round. A term is a glob over case ids (`cors/preflight/**`),
+/// `area:GLOB` over topics, or `requires:GLOB` over requirement ids.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    terms: Vec<Term>,
+}
+
+#[derive(Clone, Debug)]
+struct Term {
+    negated: bool,
+    field: Field,
+    globs: Vec<GlobMatcher>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Field {
+    Id,
+    Area,
+    Requires,
+}
+
+/// A filter cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the filter term {term:?} cannot be read: {why}; write globs over case ids (cors/preflight/**), area:GLOB or requires:GLOB"
+)]
+pub struct FilterError {
+    /// The term.
+    pub term: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        text.split_ascii_whitespace().map(term).collect::<Result<_, _>>().map(|terms| Self { terms })
+    }
+}
+
+fn term(text: &str) -> Result<Term, FilterError> {
+    let fault = |why: String| FilterError { term: text.to_owned(), why };
+    let (negated, rest) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+    let (field, globs) = match rest.split_once(':') {
+        Some(("area", globs)) => (Field::Area, globs),
+        Some(("requires", globs)) => (Field::Requires, globs),
+        Some((other, _)) if other.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+            return Err(fault(format!("there is no field {other:?}")));
+        }
+        _ => (Field::Id, rest),
+    };
+    // Ids of generated cases have commas; a comma before "name=" belongs to the id.
+    let globs =
+        if matches!(field, Field::Id) && globs.contains('=') { vec![globs] } else { globs.split(',').collect() };
+    let globs = globs
+        .into_iter()
+        .map(|glob| compile(glob).map(|glob| glob.compile_matcher()).map_err(|error| fault(error.kind().to_string())))
+        .collect::<Result<_, _>>()?;
+    Ok(Term { negated, field, globs })
+}
+
+fn compile(glob: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(glob).literal_separator(true).build()
+}
+
+impl Filter {
+    /// Whether the case is taken. No term takes every case.
+    #[must_use]
+    pub fn takes(&self, case: &Case) -> bool {
+        self.terms.iter().all(|term| {
+            let matches = |text: &str| term.globs.iter().any(|glob| glob.is_match(text));
+            let holds = match term.field {
+                Field::Id => matches(&case.id),
+                Field::Area => matches(&case.topic),
+                Field::Requires => case.stated.requires.iter().any(|id| matches(id)),
+            };
+            holds != term.negated
+        })
+    }
+}

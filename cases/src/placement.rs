@@ -1,0 +1,164 @@
+use crosscheck_servers::{Behaviour, Body, ByteString, Origin, Route, Site, Token, WebSocketAction};
+
+use crate::{Case, Probe, placeholder};
+
+/// A case with a token of its own: what the servers publish and what the page does.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The token in every URL of the case.
+    pub token: Token,
+    /// The behaviours, by route.
+    pub site: Site,
+    /// The steps, with absolute URLs that carry the token.
+    pub steps: Vec<Probe>,
+}
+
+impl Case {
+    /// Puts the case under a token.
+    #[must_use]
+    pub fn place(&self, token: &Token) -> Placed {
+        let mut site = Site::new();
+        for (url, behaviour) in &self.stated.given {
+            // A URL that cannot be a route was refused when the case was loaded.
+            if let Some(route) = route(url) {
+                site.insert(route, place_behaviour(behaviour.clone(), token));
+            }
+        }
+        let mut steps = self.stated.when.clone();
+        for step in &mut steps {
+            step.map_texts(&|url| place(&fill(url, token), token), &|text| fill(text, token));
+        }
+        Placed { token: token.clone(), site, steps }
+    }
+}
+
+/// Puts the token at the front of the path of an http(s) or ws(s) URL, or of a path that begins with `/`. Other texts
+/// stay as they are.
+#[must_use]
+pub fn place(url: &str, token: &Token) -> String {
+    let Some((before, rest)) = split_at_path(url) else { return url.to_owned() };
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    if rest.starts_with(token.as_str()) {
+        return url.to_owned();
+    }
+    format!("{before}/{token}/{rest}")
+}
+
+/// The scheme with authority, and what follows it; the first is empty for a path.
+fn split_at_path(url: &str) -> Option<(&str, &str)> {
+    if url.starts_with('/') && !url.starts_with("//") {
+        return Some(("", url));
+    }
+    let (scheme, rest) = url.split_once("://")?;
+    if !["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    Some(url.split_at(scheme.len() + "://".len() + end))
+}
+
+/// The route that a URL of `given` stands for.
+pub(crate) fn route(url: &str) -> Option<Route> {
+    let parsed = url::Url::parse(url).ok()?;
+    let host = parsed.host_str()?;
+    let authority = match parsed.port() {
+        Some(port) => format!("{}://{host}:{port}", parsed.scheme()),
+        None => format!("{}://{host}", parsed.scheme()),
+    };
+    let origin: Origin = authority.parse().ok()?;
+    let path = match parsed.query() {
+        Some(query) => format!("{}?{query}", parsed.path()),
+        None => parsed.path().to_owned(),
+    };
+    Some(Route { origin, path })
+}
+
+/// Removes every token from a text that was observed: `https://a.test/~…/b` becomes `https://a.test/b`.
+#[must_use]
+pub fn strip_tokens(text: &str) -> String {
+    let mut stripped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("/~") {
+        let (before, from) = rest.split_at(at);
+        stripped.push_str(before);
+        match from.get(1..1 + Token::TEXT_LENGTH).filter(|text| text.parse::<Token>().is_ok()) {
+            Some(token) => rest = &from[1 + token.len()..],
+            None => {
+                stripped.push_str("/~");
+                rest = &from[2..];
+            }
+        }
+    }
+    stripped.push_str(rest);
+    stripped
+}
+
+fn fill(text: &str, token: &Token) -> String {
+    placeholder::fill(text, &|name| match name {
+        "token" => Some(token.as_str().to_owned()),
+        _ => name.strip_prefix("url ").map(|url| place(url, token)),
+    })
+}
+
+fn place_behaviour(mut behaviour: Behaviour, token: &Token) -> Behaviour {
+    let bytes = |value: &ByteString| {
+        let filled = fill(&value.decode(), token);
+        ByteString::encode(&filled).unwrap_or_else(|_| filled.as_str().into())
+    };
+    behaviour.headers = behaviour.headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect();
+    for cookie in &mut behaviour.cookies {
+        cookie.value = bytes(&cookie.value);
+        cookie.attributes = bytes(&cookie.attributes);
+    }
+    behaviour.redirect = behaviour.redirect.map(|url| place(&fill(&url, token), token));
+    behaviour.verbatim = behaviour.verbatim.as_ref().map(bytes);
+    match &mut behaviour.body {
+        Body::Text(text) | Body::Html(text) | Body::Script(text) | Body::Style(text) => *text = fill(text, token),
+        Body::Pieces(pieces) => pieces.iter_mut().for_each(|piece| *piece = fill(piece, token)),
+        Body::Events(events) => events.iter_mut().for_each(|event| event.data = fill(&event.data, token)),
+        Body::Empty | Body::Json(_) | Body::File(_) | Body::Bytes(_) | Body::Fill(_) => {}
+    }
+    if let Some(websocket) = &mut behaviour.websocket {
+        websocket.headers = websocket.headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect();
+        for action in &mut websocket.then {
+            if let WebSocketAction::Send(text) = action {
+                *text = fill(text, token);
+            }
+        }
+    }
+    behaviour.preflight = behaviour.preflight.map(|preflight| Box::new(place_behaviour(*preflight, token)));
+    for rule in &mut behaviour.rules {
+        rule.then = place_behaviour(std::mem::take(&mut rule.then), token);
+    }
+    behaviour
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_goes_to_the_front_of_the_path() {
+        let token: Token = "~aaaaaaaaaaaaaaaaaaaa".parse().expect("a token");
+        for (url, placed) in [
+            ("https://a.test", "https://a.test/~aaaaaaaaaaaaaaaaaaaa/"),
+            ("https://a.test/", "https://a.test/~aaaaaaaaaaaaaaaaaaaa/"),
+            ("https://a.test/b?c#d", "https://a.test/~aaaaaaaaaaaaaaaaaaaa/b?c#d"),
+            ("https://a.test?c", "https://a.test/~aaaaaaaaaaaaaaaaaaaa/?c"),
+            ("wss://u:p@a.test:1/b", "wss://u:p@a.test:1/~aaaaaaaaaaaaaaaaaaaa/b"),
+            ("/b", "/~aaaaaaaaaaaaaaaaaaaa/b"),
+            ("data:text/plain,x", "data:text/plain,x"),
+            ("//a.test/", "//a.test/"),
+        ] {
+            assert_eq!(place(url, &token), placed);
+            assert_eq!(place(placed, &token), placed, "placing twice changes nothing");
+        }
+    }
+
+    #[test]
+    fn tokens_are_stripped_wherever_they_stand() {
+        let token = Token::random();
+        let text = format!("a https://a.test/{token}/b and https://b.test/{token} or /~home/c");
+        assert_eq!(strip_tokens(&text), "a https://a.test/b and https://b.test or /~home/c");
+    }
+}

@@ -1,0 +1,43 @@
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use crate::{CaseFile, Stated};
+
+/// The JSON Schema of a case file, for editors and for whoever writes cases with other tools. In a matrix every member
+/// may also be a placeholder, so a matrix' members are described but not checked by it; the loader checks them after
+/// they are filled in.
+#[must_use]
+pub fn case_file_schema() -> Schema {
+    let mut generator = SchemaGenerator::default();
+    let case = generator.subschema_for::<Stated>();
+    let mut schema = generator.root_schema_for::<CaseFile>();
+    schema.insert("title".to_owned(), "A Crosscheck case file".into());
+    // With defaults a case may leave out what the file gives once; the loader says what is missing after all.
+    if let Some(Value::Object(definitions)) = schema.get_mut("$defs")
+        && let Some(Value::Object(stated)) = definitions.get_mut("Stated")
+    {
+        stated.insert("required".to_owned(), json!(["id", "title"]));
+    }
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.insert("cases".to_owned(), json!({ "type": "array", "items": case }));
+        properties.insert(
+            "matrices".to_owned(),
+            json!({
+                "description": "Cases that are multiplied over dimensions: `{name}`, `{name.member}` and `{name.label}` stand for a dimension's value anywhere.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "over": {
+                            "description": "Dimensions: a list of values (an object among them needs an `id`), or {\"bytes\": [\"00-1f\", \"7f\"]}.",
+                            "type": "object"
+                        },
+                        "except": { "type": "array", "items": { "type": "object" } }
+                    },
+                    "required": ["id", "title", "over"]
+                }
+            }),
+        );
+    }
+    schema
+}
