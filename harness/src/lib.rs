@@ -1,1 +1,1 @@
-
+//! The harness: agents, runs, and the `crosscheck` command.

@@ -1,0 +1,135 @@
+use std::collections::BTreeMap;
+
+use crosscheck_cases::{Difference, Level, Outcome, Stated};
+use crosscheck_servers::Exchange;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Verdict;
+
+/// What one agent did with a suite: `DIR/<agent>/run.json`. Readers accept members that they do not know; a breaking
+/// change raises `format`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunRecord {
+    /// The version of this format: 1.
+    pub format: u32,
+    /// What was run.
+    pub suite: SuiteRecord,
+    /// Who was under test.
+    pub agent: AgentRecord,
+    /// When the run began: RFC 3339, UTC.
+    pub started: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// One result for each case, in the suite's order.
+    pub results: Vec<CaseRecord>,
+    /// The sums.
+    pub summary: Summary,
+    /// What is wrong with the run itself and no case's fault, such as an expectation that matches nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// The version of [`RunRecord`] that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// Which suite a run took its cases from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SuiteRecord {
+    /// The version of the program.
+    pub version: String,
+    /// The filter that chose the cases; empty for all.
+    pub filter: String,
+    /// How many cases the suite has in all.
+    pub cases: usize,
+    /// What each topic is about, by topic.
+    pub topics: BTreeMap<String, String>,
+}
+
+/// An implementation under test.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentRecord {
+    /// The name on the command line, such as `chromium`.
+    pub name: String,
+    /// The name for people, such as `Chromium`.
+    pub label: String,
+    /// The version that the browser states.
+    pub version: String,
+    /// The engine: `Blink`, `Gecko`, `WebKit`.
+    pub engine: String,
+    /// The operating system and its version.
+    pub platform: String,
+    /// Whether it gives reasons for its blocks, and how: for reports.
+    pub reasons: String,
+}
+
+/// The result of one case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseRecord {
+    /// The case's id.
+    pub id: String,
+    /// Its topic.
+    pub area: String,
+    /// Ids of the requirements that it tests.
+    pub requires: Vec<String>,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// How binding the expectation is.
+    #[serde(default)]
+    pub level: Level,
+    /// Why the verdict is as it is, where it needs words: the reason of a skip, the cause and link of a known
+    /// deviation, what went wrong in the harness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The upstream bug of a known deviation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The case as it was stated; `then` in it is the expected outcome.
+    pub case: Stated,
+    /// What was observed; nothing where it was skipped or could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Outcome>,
+    /// Where observed and expected differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// What the servers received, as it arrived, tokens included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wire: Vec<Exchange>,
+    /// How many times it was tried.
+    pub attempts: u32,
+    /// How long the last attempt took in the page, in milliseconds.
+    pub duration_ms: f64,
+    /// Where the case was written: `file:line`.
+    pub source: String,
+}
+
+/// How many cases came out how.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// By verdict; a verdict without cases is left out.
+    pub verdicts: BTreeMap<Verdict, usize>,
+    /// Requests that arrived at the fake servers during the run.
+    pub requests: u64,
+    /// Requests for each second of the run.
+    pub requests_per_second: f64,
+}
+
+impl Summary {
+    /// Counts verdicts.
+    #[must_use]
+    pub fn count<'r>(results: impl IntoIterator<Item = &'r CaseRecord>, requests: u64, duration_ms: u64) -> Self {
+        let mut verdicts = BTreeMap::new();
+        for result in results {
+            *verdicts.entry(result.verdict).or_default() += 1;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let requests_per_second = if duration_ms == 0 { 0.0 } else { requests as f64 * 1000.0 / duration_ms as f64 };
+        Self { verdicts, requests, requests_per_second }
+    }
+
+    /// How many cases have this verdict.
+    #[must_use]
+    pub fn of(&self, verdict: Verdict) -> usize {
+        self.verdicts.get(&verdict).copied().unwrap_or_default()
+    }
+}
