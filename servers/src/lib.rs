@@ -17,6 +17,7 @@ mod reply;
 mod request;
 mod respond;
 mod site;
+mod stage;
 
 pub use behaviour::{
     Behaviour, Condition, Cookie, Fault, HeaderTest, Length, RequestCount, Rule, WebSocketAccept, WebSocketAction,
@@ -30,3 +31,4 @@ pub use reply::{Framing, Message, Reply, Response};
 pub use request::{Origin, OriginError, Protocol, Request, Scheme};
 pub use respond::{Counts, respond};
 pub use site::{Route, Site, Token, TokenError};
+pub use stage::{Limits, Stage, StageConfig, StageError, TlsError};

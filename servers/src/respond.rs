@@ -144,7 +144,7 @@ fn response(behaviour: &Behaviour, filler: &Filler<'_>) -> Response {
 }
 
 /// The registered reason phrase, empty for an unregistered status.
-fn reason_phrase(status: u16) -> ByteString {
+pub(crate) fn reason_phrase(status: u16) -> ByteString {
     http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default().into()
 }
 
