@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Body, ByteString, Fields};
 
@@ -14,6 +15,7 @@ use crate::{Body, ByteString, Fields};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Behaviour {
     /// The status code, 100 to 599. Default: 200.
+    #[serde(deserialize_with = "status")]
     #[schemars(range(min = 100, max = 599))]
     pub status: u16,
     /// The reason phrase. Default: the registered one of the status.
@@ -34,11 +36,11 @@ pub struct Behaviour {
     #[serde(skip_serializing_if = "is_default")]
     pub length: Length,
     /// Milliseconds before the answer begins.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "milliseconds")]
     #[schemars(range(max = 60000))]
     pub delay_ms: u32,
     /// Milliseconds between two pieces of the body.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "milliseconds")]
     #[schemars(range(max = 60000))]
     pub pause_ms: u32,
     /// A fault in place of, or in the middle of, the answer.
@@ -61,6 +63,22 @@ pub struct Behaviour {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let status = u16::deserialize(deserializer)?;
+    if (100..=599).contains(&status) {
+        return Ok(status);
+    }
+    Err(de::Error::invalid_value(Unexpected::Unsigned(status.into()), &"a status code from 100 to 599"))
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let time = u32::deserialize(deserializer)?;
+    if time <= 60_000 {
+        return Ok(time);
+    }
+    Err(de::Error::invalid_value(Unexpected::Unsigned(time.into()), &"at most 60000 milliseconds"))
 }
 
 /// The status of a behaviour that states none.

@@ -1,15 +1,17 @@
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 
 use crate::ByteString;
 
 /// A message body. In JSON a plain string is short for `{"text": …}`, and `null` means no body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case")]
+#[schemars(transform = add_short_forms)]
 pub enum Body {
     /// No body and no Content-Type.
     #[serde(skip)]
@@ -34,6 +36,14 @@ pub enum Body {
     Events(Vec<Event>),
     /// This many bytes `x` as text/plain; charset=utf-8.
     Fill(u32),
+}
+
+/// The derived schema knows only the objects.
+fn add_short_forms(schema: &mut Schema) {
+    if let Some(forms) = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut) {
+        forms.push(json!({"description": "Short for {\"text\": …}.", "type": "string"}));
+        forms.push(json!({"description": "No body and no Content-Type.", "type": "null"}));
+    }
 }
 
 /// A small file that comes with the servers.

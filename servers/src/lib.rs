@@ -16,6 +16,7 @@ mod log;
 mod reply;
 mod request;
 mod respond;
+mod schema;
 mod site;
 mod stage;
 
@@ -30,5 +31,6 @@ pub use log::{Ended, Exchange, ReplyHead};
 pub use reply::{Framing, Message, Reply, Response};
 pub use request::{Origin, OriginError, Protocol, Request, Scheme};
 pub use respond::{Counts, respond};
+pub use schema::behaviour_schema;
 pub use site::{Route, Site, Token, TokenError};
 pub use stage::{Limits, Stage, StageConfig, StageError, TlsError};

@@ -1,6 +1,8 @@
 //! A stage and a client that sees every byte, for the tests of the network shell.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod client;
+
 use std::time::Duration;
 
 use crosscheck_servers::{Behaviour, Exchange, Route, Site, Stage, StageConfig, Token};
@@ -34,7 +36,7 @@ impl Fixture {
         TcpStream::connect(self.stage.addresses()[0]).await.expect("a connection")
     }
 
-    /// Sends a text in which `~` stands for the token, and reads until the server closes.
+    /// Sends a text in which `/~/` stands for the token's path, and reads until the server closes.
     pub(crate) async fn talk(&self, text: &str) -> String {
         let mut stream = self.connect().await;
         self.say(&mut stream, text).await;
@@ -42,7 +44,7 @@ impl Fixture {
     }
 
     pub(crate) async fn say(&self, stream: &mut TcpStream, text: &str) {
-        stream.write_all(text.replace('~', self.token.as_str()).as_bytes()).await.expect("sent");
+        stream.write_all(text.replace("/~/", &format!("/{}/", self.token)).as_bytes()).await.expect("sent");
     }
 
     pub(crate) async fn wait_for(&self, enough: impl Fn(&[Exchange]) -> bool) -> Vec<Exchange> {
