@@ -12,6 +12,7 @@ mod upload;
 mod websocket;
 mod wire;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -165,7 +166,7 @@ impl Stage {
         self.registry().strays()
     }
 
-    /// How many requests were received in total.
+    /// How many requests were received in total, strays and malformed ones included, tunnels not.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.registry().requests()
@@ -193,6 +194,12 @@ impl Stage {
 
     fn registry(&self) -> &Arc<Registry> {
         &self.inner.shared.registry
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Stage").field("addresses", &self.addresses()).finish_non_exhaustive()
     }
 }
 

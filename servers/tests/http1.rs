@@ -155,6 +155,6 @@ async fn the_log_has_the_request_and_the_answer_as_they_went_over_the_wire() {
 async fn a_port_in_use_is_named_with_what_to_do() {
     let first = Stage::start(StageConfig::default()).await.expect("a stage");
     let config = StageConfig { bind: first.addresses().to_vec(), ..StageConfig::default() };
-    let error = Stage::start(config).await.err().expect("no second stage").to_string();
+    let error = Stage::start(config).await.expect_err("no second stage").to_string();
     assert!(error.contains(&first.addresses()[0].to_string()) && error.contains("another program"), "{error}");
 }

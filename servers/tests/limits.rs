@@ -113,3 +113,15 @@ async fn one_more_connection_than_allowed_waits_for_another_to_end() {
     let log = fixture.wait_for(|log| log.len() == 3).await;
     assert_ne!(log[2].connection, log[0].connection);
 }
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_left() {
+    let config = StageConfig {
+        limits: Limits { idle: Duration::from_millis(50), ..Limits::default() },
+        ..StageConfig::default()
+    };
+    let fixture = Fixture::with(config, &[("http://api.test/", json!({"body": {"fill": 64 << 20}}))]).await;
+    let mut stream = fixture.connect().await;
+    fixture.say(&mut stream, "GET /~/ HTTP/1.1\r\nHost: api.test\r\n\r\n").await;
+    fixture.wait_for(|log| log.first().is_some_and(|exchange| exchange.ended == Ended::TimedOut)).await;
+}

@@ -6,7 +6,7 @@ use crosscheck_servers::Ended;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use support::{Fixture, expect};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -81,4 +81,30 @@ async fn frames_that_are_sent_with_the_handshake_are_not_lost() {
     let mut frame = [0; 4];
     tokio::io::AsyncReadExt::read_exact(&mut stream, &mut frame).await.expect("a frame");
     assert_eq!(&frame, b"\x81\x02hi");
+}
+
+/// As WebKit does with a proxy, also for `ws:`.
+#[tokio::test]
+async fn a_tunnel_carries_websockets_with_and_without_tls() {
+    let echo = json!({"websocket": {"then": ["echo"]}});
+    let fixture = Fixture::new(&[("http://api.test/", echo.clone()), ("https://api.test/", echo)]).await;
+    for scheme in ["ws", "wss"] {
+        let mut stream = fixture.connect().await;
+        fixture.say(&mut stream, "CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n").await;
+        expect(&mut stream, "HTTP/1.1 200 Connection established\r\n\r\n").await;
+        let url = format!("{scheme}://api.test/{}/", fixture.token);
+        if scheme == "ws" {
+            echoes(tokio_tungstenite::client_async(url, stream).await.expect("a connection").0).await;
+        } else {
+            let stream = support::client::tls(stream, "api.test", &[b"http/1.1"]).await;
+            echoes(tokio_tungstenite::client_async(url, stream).await.expect("a connection").0).await;
+        }
+    }
+    let origins: Vec<String> = fixture.stage.log(&fixture.token).into_iter().map(|entry| entry.origin).collect();
+    assert_eq!(origins, ["http://api.test", "https://api.test"]);
+}
+
+async fn echoes(mut socket: WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>) {
+    socket.send(Message::text("hi")).await.expect("sent");
+    assert_eq!(socket.next().await.expect("a message").expect("an echo"), Message::text("hi"));
 }

@@ -1,3 +1,4 @@
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -125,14 +126,23 @@ impl Wire {
 
     /// Writes all bytes and hands them to the operating system.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        let write = async {
-            self.stream.write_all(bytes).await?;
-            self.stream.flush().await
-        };
-        match timeout(self.idle, write).await {
-            Ok(written) => written.map_err(|_| Broken::Gone),
-            Err(_) => Err(Broken::TimedOut),
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.in_time(|stream, cx| stream.poll_write(cx, rest)).await? {
+                0 => return Err(Broken::Gone),
+                written => rest = &rest[written..],
+            }
         }
+        self.in_time(|stream, cx| stream.poll_flush(cx)).await
+    }
+
+    /// A step of writing, which must get somewhere in time.
+    async fn in_time<T>(
+        &mut self,
+        mut step: impl FnMut(Pin<&mut dyn Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Result<T, Broken> {
+        let step = poll_fn(|cx| step(Pin::new(&mut *self.stream), cx));
+        timeout(self.idle, step).await.map_or(Err(Broken::TimedOut), |done| done.map_err(|_| Broken::Gone))
     }
 
     /// Waits for some time (for ever where none is given), unless the client closes the connection before.
