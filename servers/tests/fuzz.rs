@@ -7,8 +7,8 @@ use std::time::Duration;
 use crosscheck_servers::{Ended, Limits, Stage, StageConfig};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use serde_json::json;
-use support::{Fixture, until_end};
+use serde_json::{Value, json};
+use support::{Fixture, site, until_end};
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::Runtime;
 
@@ -43,12 +43,20 @@ fn answer(runtime: &Runtime, stage: &Stage, pieces: &[Vec<u8>]) -> String {
     })
 }
 
+fn echo() -> (&'static str, Value) {
+    ("http://api.test/", json!({"body": {"html": "{request.method} {request.body}"}}))
+}
+
+/// A fault that is found becomes a test of its own, not a file of seeds. PROPTEST_CASES says how many cases are tried.
+fn runner() -> TestRunner {
+    TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })
+}
+
 fn fixture() -> (Runtime, Fixture) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let limits = Limits { head_bytes: 512, body_bytes: 64, idle: Duration::from_secs(5), connections: 16 };
     let config = StageConfig { limits, ..StageConfig::default() };
-    let echo = ("http://api.test/", json!({"body": {"html": "{request.method} {request.body}"}}));
-    let fixture = runtime.block_on(Fixture::with(config, &[echo]));
+    let fixture = runtime.block_on(Fixture::with(config, &[echo()]));
     (runtime, fixture)
 }
 
@@ -63,7 +71,7 @@ fn split(bytes: &[u8], cuts: &[prop::sample::Index]) -> Vec<Vec<u8>> {
 fn random_bytes_are_answered_or_closed() {
     let (runtime, fixture) = fixture();
     let bytes = prop::collection::vec(any::<u8>(), 0..600);
-    TestRunner::default()
+    runner()
         .run(&(bytes, any::<[prop::sample::Index; 3]>()), |(bytes, cuts)| {
             let answer = answer(&runtime, &fixture.stage, &split(&bytes, &cuts));
             prop_assert!(!answer.starts_with("HTTP/1.1 2"), "{answer:?}");
@@ -76,7 +84,7 @@ fn random_bytes_are_answered_or_closed() {
 fn damaged_requests_are_answered_or_closed() {
     let (runtime, fixture) = fixture();
     let damage = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 1..4);
-    TestRunner::default()
+    runner()
         .run(&(prop::sample::select(&REQUESTS), damage), |(request, damage)| {
             let mut bytes = request.replace("/~/", &format!("/{}/", fixture.token)).into_bytes();
             for (place, byte, kind) in damage {
@@ -87,8 +95,10 @@ fn damaged_requests_are_answered_or_closed() {
                     _ => drop(bytes.remove(place)),
                 }
             }
+            // A damaged first byte can be that of TLS, which is answered by an alert.
+            let expected = if bytes.first() == Some(&0x16) { "\u{15}" } else { "HTTP/1.1 " };
             let answer = answer(&runtime, &fixture.stage, &[bytes]);
-            prop_assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 "), "{answer:?}");
+            prop_assert!(answer.is_empty() || answer.starts_with(expected), "{answer:?}");
             Ok(())
         })
         .expect("no fault");
@@ -99,17 +109,17 @@ fn requests_are_read_the_same_however_they_are_split() {
     let (runtime, fixture) = fixture();
     let requests = prop::collection::vec(prop::sample::select(&REQUESTS), 1..5);
     let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..20);
-    TestRunner::default()
+    runner()
         .run(&(requests, cuts), |(requests, cuts)| {
             let text = requests.concat().replace("/~/", &format!("/{}/", fixture.token));
             let without_interim = |answer: String| answer.replace("HTTP/1.1 100 Continue\r\n\r\n", "");
             let whole = without_interim(answer(&runtime, &fixture.stage, &[text.clone().into_bytes()]));
             let pieces = split(text.as_bytes(), &cuts);
             prop_assert_eq!(without_interim(answer(&runtime, &fixture.stage, &pieces)), whole);
-            let log = fixture.stage.log(&fixture.token);
-            let read = log.iter().rev().take(requests.len());
-            prop_assert!(read.clone().all(|exchange| exchange.ended == Ended::Answered), "{:?}", log.last());
-            prop_assert_eq!(read.count(), requests.len());
+            let log = fixture.stage.withdraw(&fixture.token);
+            fixture.stage.publish(fixture.token.clone(), site(&[echo()]));
+            prop_assert!(log.iter().all(|exchange| exchange.ended == Ended::Answered), "{:?}", log.last());
+            prop_assert_eq!(log.len(), 2 * requests.len());
             Ok(())
         })
         .expect("no fault");
