@@ -42,6 +42,20 @@ impl Verdict {
         }
     }
 
+    /// A sign of one character, so that colour is never the only carrier of a verdict.
+    #[must_use]
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Pass => "✓",
+            Self::Fail => "✗",
+            Self::Known => "≈",
+            Self::Fixed => "↑",
+            Self::Flaky => "±",
+            Self::Skipped => "–",
+            Self::Error => "!",
+        }
+    }
+
     /// Whether it calls for somebody's attention: the run then ends with exit code 1.
     #[must_use]
     pub const fn is_unexpected(self) -> bool {

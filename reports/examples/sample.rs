@@ -1,0 +1,61 @@
+//! Writes a report of sample runs, to look at it and to measure it:
+//! `cargo run --release -p crosscheck-reports --example sample -- FILE [CASES]`.
+
+#[path = "../tests/it/sample.rs"]
+mod sample;
+
+use std::time::Instant;
+
+use crosscheck_reports::{CaseRecord, RunRecord, Summary, Verdict, render_html};
+use crosscheck_servers::Fields;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().ok_or("usage: sample FILE [CASES]")?;
+    let mut runs = sample::runs();
+    if let Some(cases) = arguments.next() {
+        let cases: usize = cases.parse()?;
+        runs.iter_mut().for_each(|run| multiply(run, cases));
+    }
+    let results: usize = runs.iter().map(|run| run.results.len()).sum();
+    let began = Instant::now();
+    let html = render_html(&runs)?;
+    let each = html.len() / results;
+    eprintln!("{results} results in {:?}: {} bytes, {each} for each", began.elapsed(), html.len());
+    std::fs::write(file, html)?;
+    Ok(())
+}
+
+/// Makes a run of many cases out of one of a few, no two of them alike. Most pass.
+fn multiply(run: &mut RunRecord, cases: usize) {
+    let few = std::mem::take(&mut run.results);
+    let passing: Vec<usize> = (0..few.len()).filter(|at| few[*at].verdict == Verdict::Pass).collect();
+    for number in 0..cases {
+        let usual = passing[number % passing.len()];
+        let at = if number % 97 == 0 { number / 97 % few.len() } else { usual };
+        run.results.push(another(&few[at], number));
+    }
+    run.suite.cases = cases;
+    run.summary = Summary::count(&run.results, cases as u64 * 3 / 2, run.duration_ms);
+}
+
+fn another(result: &CaseRecord, number: usize) -> CaseRecord {
+    let mut result = result.clone();
+    result.area = format!("cors/topic-{}", number / 250);
+    result.id = format!("{}/{}/value=https:%2F%2F{number}.test,credentials=include", result.area, "allow-origin-value");
+    result.case.title = format!("{} (value https://{number}.test)", result.case.title);
+    result.duration_ms += number as f64 % 31.0;
+    for behaviour in result.case.given.values_mut() {
+        behaviour.headers.push("X-Value", format!("https://{number}.test").as_str());
+    }
+    for (position, exchange) in result.wire.iter_mut().enumerate() {
+        exchange.at_us += (number * 7 % 1_000 * position) as u64;
+        exchange.headers = exchange
+            .headers
+            .iter()
+            .cloned()
+            .chain([("X-Value".into(), format!("{number}").as_str().into())])
+            .collect::<Fields>();
+    }
+    result
+}

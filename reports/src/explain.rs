@@ -1,0 +1,92 @@
+//! A result in words: what is wrong, why, and what to do about it.
+
+use crosscheck_cases::{Difference, Grade, Outcome, reason_class};
+
+use crate::{CaseRecord, Verdict};
+
+/// `page[0].status: expected 200, observed 0`.
+pub(crate) fn difference_line(difference: &Difference) -> String {
+    format!("{}: expected {}, observed {}", difference.at, quoted(&difference.expected), quoted(&difference.observed))
+}
+
+/// An empty value would read as if the sentence broke off.
+fn quoted(value: &str) -> &str {
+    if value.is_empty() { "\"\" (empty)" } else { value }
+}
+
+/// What the agent said, with the class that it can mean; only the class where it gave no words.
+pub(crate) fn reason_line(observed: &Outcome) -> Option<String> {
+    let reason = observed.reason.as_ref()?;
+    let classes = reason.classes.join(" or ");
+    match &reason.text {
+        Some(text) if classes.is_empty() => Some(format!("{text} (no known class)")),
+        Some(text) => Some(format!("{text} ({classes})")),
+        None if classes.is_empty() => None,
+        None => Some(match reason_class(&reason.classes[0]) {
+            Some(class) if reason.classes.len() == 1 => format!("{classes}: {}", class.title),
+            _ => classes,
+        }),
+    }
+}
+
+/// What is wrong with a result, in one line; nothing where all is as it should be.
+pub(crate) fn what_happened(result: &CaseRecord) -> String {
+    let difference = result.differences.first().map(difference_line);
+    let more = match result.differences.len() {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    match (result.verdict, difference, &result.note) {
+        (Verdict::Fixed, _, Some(note)) => format!("as expected now; the expectations still say: {note}"),
+        (Verdict::Flaky, Some(line), Some(note)) => format!("{note}; {line}{more}"),
+        (_, Some(line), _) => format!("{line}{more}"),
+        (_, None, Some(note)) => note.clone(),
+        (_, None, None) => verdict_meaning(result.verdict).to_owned(),
+    }
+}
+
+/// What a verdict says, for people.
+pub(crate) const fn verdict_meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "As expected.",
+        Verdict::Fail => "Not as expected.",
+        Verdict::Known => "Not as expected; the expectations name the cause.",
+        Verdict::Fixed => "As expected now, although the expectations say otherwise.",
+        Verdict::Flaky => "Came out differently in several attempts.",
+        Verdict::Skipped => "Not run.",
+        Verdict::Error => "The harness could not tell.",
+    }
+}
+
+/// What somebody should do about a verdict; nothing where nobody has to do anything.
+pub(crate) const fn what_to_do(verdict: Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::Pass | Verdict::Known | Verdict::Skipped => None,
+        Verdict::Fail => Some(
+            "Find out whether the agent, the case or the standard is wrong. If it is the agent, report the bug and add an \
+             entry with its link to the expectations.",
+        ),
+        Verdict::Fixed => {
+            Some("The deviation is gone: remove its entry from the expectations, so that a relapse is noticed.")
+        }
+        Verdict::Flaky => Some(
+            "Run the case alone and repeatedly. If the agent really varies, add an entry with a link that explains it.",
+        ),
+        Verdict::Error => {
+            Some("This says nothing about the agent. Read the note, repair the set-up and run the case again.")
+        }
+    }
+}
+
+/// What a grade means.
+pub(crate) const fn grade_meaning(grade: Grade) -> &'static str {
+    match grade {
+        Grade::NeverSent => "No request reached any server.",
+        Grade::PreflightOnly => "Only the preflight reached the server; the request itself was held back.",
+        Grade::ResponseHidden => {
+            "The request reached the server, which may have acted on it. The page learns nothing of the answer."
+        }
+        Grade::Opaque => "The request was answered. The page knows that, and nothing of what the answer says.",
+        Grade::Readable => "The request was answered, and the page reads the answer.",
+    }
+}

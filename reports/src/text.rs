@@ -1,0 +1,95 @@
+//! Texts for people. What a record holds comes from servers and browsers, so it may hold anything: terminal escapes,
+//! line breaks, characters that turn the direction of the text around them.
+
+use std::fmt::Write as _;
+
+/// The text in one line, with every character that cannot be seen, or that would change how others are seen, written
+/// as its number: `\u{202e}`.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if is_invisible(character) => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+pub(crate) fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            | '\u{fffe}' | '\u{ffff}'
+        )
+}
+
+/// The first `limit` characters, and `…` where there are more.
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text.to_owned(),
+        Some(_) => {
+            let end = text.char_indices().nth(limit.saturating_sub(1)).map_or(0, |(at, _)| at);
+            format!("{}…", &text[..end])
+        }
+    }
+}
+
+/// `1 case`, `2 cases`, `15,000 cases`.
+pub(crate) fn count_of(count: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
+/// `15000` as `15,000`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `850 ms`, `12.3 s`, `4 min 5 s`, `1 h 2 min`.
+pub(crate) fn duration(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+        _ => format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_written_as_its_number() {
+        assert_eq!(visible("a\0b\u{1b}[31m\u{202e}c\r\n"), "a\\u{0}b\\u{1b}[31m\\u{202e}c\\r\\n");
+        assert_eq!(visible("plain é 日本"), "plain é 日本");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shortened("ééé", 3), "ééé");
+        assert_eq!(shortened("éééé", 3), "éé…");
+    }
+
+    #[test]
+    fn numbers_and_durations_read_at_a_glance() {
+        assert_eq!([grouped(7), grouped(999), grouped(15_000), grouped(1_234_567)].join(" "), "7 999 15,000 1,234,567");
+        assert_eq!(count_of(1, "case"), "1 case");
+        assert_eq!([850, 12_345, 245_000, 3_725_000].map(duration).join(", "), "850 ms, 12.3 s, 4 min 5 s, 1 h 2 min");
+    }
+}

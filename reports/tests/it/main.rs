@@ -1,0 +1,9 @@
+//! The reports, as a reader or a CI system gets them.
+
+mod browser;
+mod hostile;
+mod html;
+mod read;
+mod sample;
+mod schema;
+mod text;
