@@ -1,6 +1,9 @@
 //! Writes a report of sample runs, to look at it and to measure it:
-//! `cargo run --release -p crosscheck-reports --example sample -- FILE [CASES]`.
+//! `cargo run --release -p crosscheck-reports --example sample -- FILE [CASES]`. In place of a number,
+//! `hostile` writes one in which every string tries to break out.
 
+#[path = "../tests/it/hostile.rs"]
+mod hostile;
 #[path = "../tests/it/sample.rs"]
 mod sample;
 
@@ -11,11 +14,15 @@ use crosscheck_servers::Fields;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("usage: sample FILE [CASES]")?;
+    let file = arguments.next().ok_or("usage: sample FILE [CASES|hostile]")?;
     let mut runs = sample::runs();
-    if let Some(cases) = arguments.next() {
-        let cases: usize = cases.parse()?;
-        runs.iter_mut().for_each(|run| multiply(run, cases));
+    match arguments.next().as_deref() {
+        None => {}
+        Some("hostile") => runs = hostile::runs(),
+        Some(cases) => {
+            let cases: usize = cases.parse()?;
+            runs.iter_mut().for_each(|run| multiply(run, cases));
+        }
     }
     let results: usize = runs.iter().map(|run| run.results.len()).sum();
     let began = Instant::now();

@@ -69,7 +69,7 @@ function pooledHeaders(place) {
 const NO_FILTER = { q: "", verdict: "", agent: "", area: "", differ: "" };
 
 function stateOfAddress() {
-  const parameters = new URLSearchParams(location.hash.slice(1));
+  const parameters = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
   const state = { ...NO_FILTER, case: parameters.get("case") ?? "" };
   for (const name of Object.keys(NO_FILTER)) {
     state[name] = parameters.get(name) ?? "";
@@ -84,7 +84,8 @@ function addressOf(state) {
       parameters.set(name, value);
     }
   }
-  return `#${parameters}`;
+  // A plus stands for itself, so that an id can be typed or linked as it is.
+  return `#${parameters.toString().replaceAll("+", "%20")}`;
 }
 
 /** The cases that a filter lets through, in order. */

@@ -225,13 +225,18 @@ function causes(detail, ran) {
   return section("Why a browser blocks this, and what to change", el("div", { class: "causes" }, ...items));
 }
 
+/** A text of the inventory, in which code stands between backticks. */
+function prose(text) {
+  return text.split("`").map((part, at) => (at % 2 === 1 ? code(part) : part));
+}
+
 function requirementItem(at) {
   const { id, text, link: address, place } = index.requirements[at];
   return el(
     "li",
     {},
     address ? link(address, code(id)) : code(id),
-    text ? [" ", text, " ", el("small", {}, place)] : " (not in this program’s inventory)",
+    text ? [" ", prose(text), " ", el("small", {}, place)] : " (not in this program’s inventory)",
   );
 }
 
@@ -270,10 +275,11 @@ function detailView(one, buttons) {
     el(
       "header",
       {},
-      el("p", { class: "crumb" }, foreign(one.id)),
+      el("p", { class: "crumb" }, foreign(index.areas[one.area].name)),
       el("div", { class: "buttons" }, ...buttons),
-      el("h2", { id: "detail-title", tabindex: "-1" }, foreign(one.title)),
     ),
+    el("h2", { id: "detail-title", tabindex: "-1" }, foreign(one.title)),
+    el("p", { class: "id" }, code(one.id)),
     detail.level === "optional"
       ? el("p", { class: "note" }, "Optional: the standard allows another outcome and says what is usual.")
       : null,

@@ -61,7 +61,8 @@ function showDetail(id) {
   const close = el("button", { type: "button", onclick: () => closeDetail() }, "Close");
   if (one === undefined) {
     dialog.replaceChildren(
-      el("header", {}, el("h2", { id: "detail-title" }, "No such case"), el("div", { class: "buttons" }, close)),
+      el("header", {}, el("p", { class: "crumb" }), el("div", { class: "buttons" }, close)),
+      el("h2", { id: "detail-title", tabindex: "-1" }, "No such case"),
       el("p", {}, "This report holds no case with the id ", code(id), "."),
     );
     openCase = { id };
@@ -173,7 +174,7 @@ function start() {
   );
   form.hidden = false;
   found.hidden = false;
-  document.querySelector(".keys").hidden = false;
+  document.querySelectorAll(".keys, .jump").forEach((part) => (part.hidden = false));
   form.addEventListener("input", filterChanged);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(filterChanged));
@@ -191,7 +192,7 @@ function start() {
     results.focus();
   });
   document
-    .querySelectorAll(".agent .chips a")
+    .querySelectorAll(".jump a, .agent .chips a")
     .forEach((chip) => chip.addEventListener("click", () => results.scrollIntoView()));
   addEventListener("hashchange", show);
   addEventListener("popstate", show);

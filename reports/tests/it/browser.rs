@@ -73,6 +73,24 @@ fn a_filter_in_the_address_is_applied() {
 }
 
 #[test]
+fn a_run_of_another_version_of_a_case_says_so_and_an_agent_without_it_too() {
+    let mut runs = sample::runs();
+    let changed = &mut runs[1].results[0];
+    changed.case.then.page[0].error = Some("AbortError".to_owned());
+    runs[2].results.remove(0);
+    let Some(dom) = opened(&runs, "#q=wildcard&case=cors/credentials/wildcard-origin-refused") else { return };
+    assert!(dom.contains("This run holds another version of the case. It expected: "));
+    assert!(dom.contains("page[0].error AbortError"));
+    assert!(dom.contains("<span class=\"none\">not run</span>"));
+}
+
+#[test]
+fn a_link_to_a_case_that_is_not_there_says_so() {
+    let Some(dom) = opened(&sample::runs(), "#case=cors/gone") else { return };
+    assert!(dom.contains("No such case") && dom.contains("<code dir=\"ltr\">cors/gone</code>"));
+}
+
+#[test]
 fn hostile_strings_are_shown_and_do_nothing() {
     let runs = hostile::runs();
     let id: String = runs[0].results[0].id.bytes().map(|byte| format!("%{byte:02x}")).collect();

@@ -208,7 +208,7 @@ fn preflights(engine: usize) -> Vec<CaseRecord> {
             "cors/preflight",
             json!({
                 "id": id, "title": title,
-                "requires": ["fetch.cors-safelisted-method.d", "fetch.cors-preflight-fetch.7"],
+                "requires": ["fetch.cors-safelisted-method.d", "fetch.forbidden-method.b"],
                 "given": { "https://api.other.test/item": {
                     "headers": [["Access-Control-Allow-Origin", "{request.origin}"]],
                     "preflight": { "status": 204, "body": null, "headers": [["Access-Control-Allow-Origin", "{request.origin}"], ["Access-Control-Allow-Methods", "PUT"], ["Access-Control-Allow-Headers", "content-type"]] }
