@@ -73,6 +73,12 @@ fn a_filter_in_the_address_is_applied() {
 }
 
 #[test]
+fn a_skip_is_no_difference_between_engines() {
+    let Some(dom) = opened(&sample::runs(), "#differ=1") else { return };
+    assert!(dom.contains("4 of 7 cases") && !dom.contains("stream-with-cookies</small>"));
+}
+
+#[test]
 fn a_run_of_another_version_of_a_case_says_so_and_an_agent_without_it_too() {
     let mut runs = sample::runs();
     let changed = &mut runs[1].results[0];
