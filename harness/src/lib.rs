@@ -1,1 +1,28 @@
-//! The harness: agents, runs, and the `crosscheck` command.
+//! The harness: it plans what has to be loaded, drives agents, joins what pages saw with what arrived at the servers,
+//! and gives verdicts. The `crosscheck` command is a thin shell over this library.
+
+pub mod bench;
+pub mod discover;
+mod client;
+mod driver;
+mod engine;
+mod event;
+mod expectations;
+pub mod guard;
+mod journal;
+mod judge;
+mod observe;
+mod page;
+mod plan;
+mod reasons;
+mod run;
+mod session;
+
+pub use discover::{Installed, Missing, discover};
+pub use driver::DriverError;
+pub use engine::{Engine, EngineError, Pattern, Placeholders, ReasonSource, Reasons, RootArgs};
+pub use event::RunEvent;
+pub use expectations::{Entry, Expectations, ExpectationsError};
+pub use journal::{Journal, JournalError};
+pub use run::{RunError, RunOptions, run};
+pub use session::SessionError;

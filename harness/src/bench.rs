@@ -1,0 +1,1 @@
+//! How fast the suite could be: the request ceiling of a browser.

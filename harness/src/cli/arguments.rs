@@ -1,0 +1,108 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A conformance suite for the web's cross-origin rules
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 everything as expected; 1 unexpected results; 2 wrong usage or a faulty file; \
+                        3 the environment failed (no browser, no port, no disk); 130 interrupted.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the suite in browsers
+    Run(RunArguments),
+    /// List the cases, expanded
+    List(ListArguments),
+    /// Say which browsers and drivers are here, and how to get the rest
+    Doctor,
+    /// Clean up after a run (started by `run`)
+    #[command(hide = true)]
+    Guard { folder: PathBuf },
+}
+
+/// Which cases.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// The folder of case files, or one file
+    #[arg(long, default_value = "cases/suite", value_name = "PATH")]
+    pub(crate) suite: PathBuf,
+    /// Only these cases: globs over ids (cors/preflight/**), area:GLOB, requires:GLOB, and ! before a term
+    #[arg(long, default_value = "", value_name = "EXPR", hide_default_value = true)]
+    pub(crate) filter: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Who is tested: chromium, firefox, webkit, the path of an engine's JSON file, several with commas, or all.
+    /// Default: every browser that is found
+    #[arg(long, value_delimiter = ',', value_name = "AGENT")]
+    pub(crate) agent: Vec<String>,
+    /// Where run records and the journal go, in a folder for each agent
+    #[arg(long, default_value = "crosscheck-report", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Run every case this many times; a case whose verdicts differ is flaky
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
+    /// How many cases of one document run at the same time
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// Run only part I of N of the cases
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Go on with a run that was cut off, from the journal in --out
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// A WebDriver that runs already, for a single agent
+    #[arg(long, value_name = "URL")]
+    pub(crate) webdriver: Option<String>,
+    /// The address of the fake servers; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) bind: SocketAddr,
+    /// The folder with the known deviations, <agent>.json
+    #[arg(long, default_value = "ci/expectations", value_name = "DIR")]
+    pub(crate) expectations: PathBuf,
+}
+
+/// Part I of N.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) index: usize,
+    pub(crate) count: usize,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+        match numbers {
+            Some((index, count)) if 1 <= index && index <= count => Ok(Self { index, count }),
+            _ => Err("write I/N with 1 <= I <= N, such as 2/4".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How to write the list
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}

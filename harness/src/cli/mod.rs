@@ -1,0 +1,51 @@
+mod arguments;
+mod doctor;
+mod failure;
+mod list;
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+/// How a command ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything as expected: exit code 0.
+    AsExpected,
+    /// Unexpected results: exit code 1.
+    Unexpected,
+}
+
+pub(crate) fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("CROSSCHECK_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::Environment(format!("the program cannot start: {error}")).report(),
+    };
+    let ended = runtime.block_on(async {
+        match arguments.command {
+            Command::Run(options) => run::run(options).await,
+            Command::List(options) => list::list(&options),
+            Command::Doctor => doctor::doctor(),
+            Command::Guard { folder } => crosscheck::guard::watch(folder)
+                .map(|()| Ended::AsExpected)
+                .map_err(|error| Failure::Environment(error.to_string())),
+        }
+    });
+    match ended {
+        Ok(Ended::AsExpected) => ExitCode::SUCCESS,
+        Ok(Ended::Unexpected) => ExitCode::from(1),
+        Err(failure) => failure.report(),
+    }
+}

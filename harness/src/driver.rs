@@ -1,0 +1,185 @@
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Child;
+use tokio::time::{Instant, interval};
+
+use crate::engine::Placeholders;
+use crate::guard::Guard;
+use crate::{Engine, Installed};
+
+/// How long a driver or display may take to come up.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// How many lines of a driver's output are kept for error messages.
+const KEPT_LINES: usize = 40;
+
+/// A WebDriver process, or Xvfb before it, did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The program cannot be started at all.
+    #[error("{program} cannot be started: {source}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("{program} ended before it was ready ({status}). Its last words:\n{output}")]
+    Ended {
+        /// The program.
+        program: String,
+        /// Its exit status.
+        status: String,
+        /// What it wrote last.
+        output: String,
+    },
+    /// It was not ready in time.
+    #[error("{program} was not ready within {} seconds. Its last words:\n{output}", START_LIMIT.as_secs())]
+    Late {
+        /// The program.
+        program: String,
+        /// What it wrote last.
+        output: String,
+    },
+    /// No port was free.
+    #[error("no free port on 127.0.0.1 for {program}: {source}")]
+    NoPort {
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A running WebDriver, and the display that it needs.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    child: Child,
+    display: Option<Child>,
+    program: String,
+    pub(crate) port: u16,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Driver {
+    /// Starts the engine's driver on a free port and waits until it accepts connections.
+    pub(crate) async fn start(
+        engine: &Engine,
+        installed: &Installed,
+        guard: &Guard,
+        profile: &Path,
+        stage_port: u16,
+    ) -> Result<Self, DriverError> {
+        let program = installed.driver.display().to_string();
+        let port = free_port().map_err(|source| DriverError::NoPort { program: program.clone(), source })?;
+        let values =
+            Placeholders { browser: &installed.browser, profile, port: stage_port, driver_port: port };
+        let mut command = guard.command(&installed.driver);
+        command.args(engine.driver_args.iter().map(|arg| values.text(arg)));
+        command.envs(engine.environment.iter().map(|(name, value)| (name, values.text(value))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let display = match std::env::var_os("DISPLAY") {
+            None if engine.display => {
+                let (display, number) = start_display(guard).await?;
+                command.env("DISPLAY", format!(":{number}"));
+                Some(display)
+            }
+            _ => None,
+        };
+        let mut child = command.spawn().map_err(|source| DriverError::Spawn { program: program.clone(), source })?;
+        let last_lines = Arc::new(Mutex::new(VecDeque::new()));
+        read_lines(child.stdout.take(), Arc::clone(&last_lines));
+        read_lines(child.stderr.take(), Arc::clone(&last_lines));
+        let mut driver = Self { child, display, program, port, last_lines };
+        driver.wait_until_ready().await?;
+        Ok(driver)
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<(), DriverError> {
+        let deadline = Instant::now() + START_LIMIT;
+        let mut attempts = interval(Duration::from_millis(10));
+        loop {
+            tokio::select! {
+                ended = self.child.wait() => {
+                    let status = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+                    return Err(DriverError::Ended { program: self.program.clone(), status, output: self.output() });
+                }
+                _ = attempts.tick() => {
+                    if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() {
+                        return Ok(());
+                    }
+                    if Instant::now() > deadline {
+                        return Err(DriverError::Late { program: self.program.clone(), output: self.output() });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The last lines that it wrote.
+    pub(crate) fn output(&self) -> String {
+        let lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends it, and its display. What they started is the guard's to end.
+    pub(crate) async fn stop(mut self) {
+        for child in std::iter::once(&mut self.child).chain(self.display.as_mut()) {
+            if let Err(error) = child.kill().await {
+                tracing::debug!("{}: {error}", self.program);
+            }
+        }
+    }
+}
+
+fn read_lines(
+    stream: Option<impl AsyncRead + Unpin + Send + 'static>,
+    kept: Arc<Mutex<VecDeque<String>>>,
+) {
+    let Some(stream) = stream else { return };
+    tokio::spawn(async move {
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while stream.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            tracing::trace!(target: "driver", "{text}");
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() == KEPT_LINES {
+                kept.pop_front();
+            }
+            kept.push_back(text);
+        }
+    });
+}
+
+fn free_port() -> std::io::Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(|address| address.port())
+}
+
+/// Starts Xvfb, which chooses a free display and writes its number to its standard output.
+async fn start_display(guard: &Guard) -> Result<(Child, String), DriverError> {
+    let program = "Xvfb".to_owned();
+    let mut command = guard.command(Path::new(&program));
+    command.args(["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-noreset"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|source| DriverError::Spawn { program: program.clone(), source })?;
+    let mut number = String::new();
+    let late = DriverError::Late { program: program.clone(), output: String::new() };
+    let Some(output) = child.stdout.take() else { return Err(late) };
+    match tokio::time::timeout(START_LIMIT, BufReader::new(output).read_line(&mut number)).await {
+        Err(_) => Err(late),
+        Ok(Ok(length)) if length > 0 => Ok((child, number.trim().to_owned())),
+        Ok(_) => {
+            let status = child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
+            Err(DriverError::Ended { program, status, output: String::new() })
+        }
+    }
+}

@@ -1,0 +1,277 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A browser as data: everything that the harness has to know of it. Another browser is another file, not other code.
+/// The engines that come with the program stand in `harness/engines`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Engine {
+    /// The name on the command line and in records.
+    pub name: String,
+    /// The name for people.
+    pub label: String,
+    /// The engine: `Blink`, `Gecko`, `WebKit`.
+    pub engine: String,
+    /// Names or paths of the browser's program, the first that is there is taken; `*` in a path matches any part, and
+    /// `~` is the home directory.
+    pub browser: Vec<String>,
+    /// Names or paths of the WebDriver's program.
+    pub driver: Vec<String>,
+    /// The driver's arguments.
+    #[serde(default)]
+    pub driver_args: Vec<String>,
+    /// Variables of the driver's and the browser's environment.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Whether it needs a display (Xvfb is started for it).
+    #[serde(default)]
+    pub display: bool,
+    /// How to get browser and driver, for a person.
+    pub install: String,
+    /// Arguments that the browser needs when it runs as root.
+    #[serde(default)]
+    pub root_args: Option<RootArgs>,
+    /// The capabilities of a new session. In them, as in the arguments, `{browser}` is the browser's program,
+    /// `{profile}` a fresh folder, `{port}` the port of the fake servers, and `{driver-port}` that of the driver.
+    pub capabilities: Map<String, Value>,
+    /// How it says why it blocks.
+    pub reasons: Reasons,
+}
+
+/// Arguments for root alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootArgs {
+    /// A JSON Pointer to the list of arguments in the capabilities.
+    pub at: String,
+    /// The arguments.
+    pub args: Vec<String>,
+}
+
+/// How an engine says why it blocks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reasons {
+    /// Where its messages are read.
+    pub source: ReasonSource,
+    /// Where they are read when the browser was started by somebody else (`--webdriver`).
+    #[serde(default, rename = "remote-source")]
+    pub remote_source: ReasonSource,
+    /// The source in words, for reports.
+    pub about: String,
+    /// What the messages mean; the first pattern that matches counts.
+    pub patterns: Vec<Pattern>,
+    /// Classes for whose blocks the engine says nothing that names the request.
+    #[serde(default)]
+    pub silent: Vec<String>,
+}
+
+/// Where an engine's messages are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReasonSource {
+    /// The `browser` log of the WebDriver.
+    BrowserLog,
+    /// Firefox's console service, read in the chrome context.
+    FirefoxConsole,
+    /// What the browser writes to its standard output and error.
+    BrowserOutput,
+    /// There is none.
+    #[default]
+    None,
+}
+
+/// What a message means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pattern {
+    /// A regular expression over the message; where it has a category, that stands in front, then `: `.
+    #[serde(with = "regex_text")]
+    pub text: Regex,
+    /// The classes that it can mean.
+    pub classes: Vec<String>,
+    /// It accompanies more telling messages, and counts only where there is none.
+    #[serde(default)]
+    pub general: bool,
+}
+
+mod regex_text {
+    use std::borrow::Cow;
+
+    use regex::Regex;
+    use serde::{Deserialize, Deserializer, de};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
+        Regex::new(&Cow::<'de, str>::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// An engine's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no engine of this name, and no file.
+    #[error("there is no agent {name:?}: name one of {known}, or a JSON file that describes an engine (harness/engines/*.json are examples)")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The names of the engines that come with the program.
+        known: String,
+    },
+    /// The file cannot be read.
+    #[error("{}: the engine's file cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not describe an engine.
+    #[error("{}:{line}:{column}: not the description of an engine: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+        /// What was expected.
+        message: String,
+    },
+}
+
+const BUILT_IN: [(&str, &str); 3] = [
+    ("harness/engines/chromium.json", include_str!("../engines/chromium.json")),
+    ("harness/engines/firefox.json", include_str!("../engines/firefox.json")),
+    ("harness/engines/webkit.json", include_str!("../engines/webkit.json")),
+];
+
+impl Engine {
+    /// The engines that come with the program.
+    ///
+    /// # Errors
+    /// A faulty file; the tests make sure that there is none.
+    pub fn built_in() -> Result<Vec<Self>, EngineError> {
+        BUILT_IN.iter().map(|(path, text)| Self::parse(Path::new(path), text)).collect()
+    }
+
+    /// The engine of this name, or of a file of this path.
+    ///
+    /// # Errors
+    /// There is neither, or the file is faulty.
+    pub fn find(name: &str) -> Result<Self, EngineError> {
+        let built_in = Self::built_in()?;
+        if let Some(engine) = built_in.iter().find(|engine| engine.name == name) {
+            return Ok(engine.clone());
+        }
+        let path = Path::new(name);
+        if path.extension().is_none_or(|extension| extension != "json") {
+            let known = built_in.iter().map(|engine| engine.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(EngineError::Unknown { name: name.to_owned(), known });
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| EngineError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, EngineError> {
+        serde_json::from_str(text).map_err(|error| EngineError::Malformed {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+            message: error.to_string(),
+        })
+    }
+
+    /// The capabilities with everything filled in.
+    #[must_use]
+    pub fn fill_capabilities(&self, values: &Placeholders<'_>, as_root: bool) -> Map<String, Value> {
+        let mut capabilities = Value::Object(self.capabilities.clone());
+        if let Some(RootArgs { at, args }) = self.root_args.as_ref().filter(|_| as_root)
+            && let Some(Value::Array(list)) = capabilities.pointer_mut(at)
+        {
+            list.extend(args.iter().map(|arg| Value::String(arg.clone())));
+        }
+        match values.fill(capabilities) {
+            Value::Object(capabilities) => capabilities,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// What stands for the placeholders of an engine's file.
+#[derive(Clone, Copy, Debug)]
+pub struct Placeholders<'p> {
+    /// The browser's program.
+    pub browser: &'p Path,
+    /// A fresh folder.
+    pub profile: &'p Path,
+    /// The port of the fake servers.
+    pub port: u16,
+    /// The port of the driver.
+    pub driver_port: u16,
+}
+
+impl Placeholders<'_> {
+    /// A text with its placeholders filled.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        text.replace("{browser}", &self.browser.display().to_string())
+            .replace("{profile}", &self.profile.display().to_string())
+            .replace("{driver-port}", &self.driver_port.to_string())
+            .replace("{port}", &self.port.to_string())
+    }
+
+    fn fill(&self, value: Value) -> Value {
+        match value {
+            // Alone it is a number: preferences of Firefox have types.
+            Value::String(text) if text == "{port}" => self.port.into(),
+            Value::String(text) => self.text(&text).into(),
+            Value::Array(items) => items.into_iter().map(|item| self.fill(item)).collect(),
+            Value::Object(members) => {
+                members.into_iter().map(|(name, value)| (name, self.fill(value))).collect::<Map<_, _>>().into()
+            }
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_that_come_with_the_program_are_sound() {
+        let engines = Engine::built_in().expect("sound files");
+        assert_eq!(engines.iter().map(|engine| engine.name.as_str()).collect::<Vec<_>>(), ["chromium", "firefox", "webkit"]);
+        for engine in engines {
+            let classes = engine.reasons.patterns.iter().flat_map(|pattern| &pattern.classes);
+            for class in classes.chain(&engine.reasons.silent) {
+                assert!(crosscheck_cases::reason_class(class).is_some(), "{}: {class}", engine.name);
+            }
+        }
+    }
+
+    #[test]
+    fn placeholders_and_arguments_for_root_are_filled_in() {
+        let engine = Engine::find("chromium").expect("an engine");
+        let values = Placeholders {
+            browser: Path::new("/bin/b"),
+            profile: Path::new("/tmp/p"),
+            port: 4,
+            driver_port: 5,
+        };
+        let text = Value::Object(engine.fill_capabilities(&values, true)).to_string();
+        assert!(text.contains("MAP * 127.0.0.1:4") && text.contains("--no-sandbox") && text.contains("/tmp/p"));
+        assert!(!Value::Object(engine.fill_capabilities(&values, false)).to_string().contains("--no-sandbox"));
+    }
+
+    #[test]
+    fn an_unknown_agent_is_told_what_there_is() {
+        let error = Engine::find("netscape").expect_err("no such engine").to_string();
+        assert!(error.contains("chromium, firefox, webkit"), "{error}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Makes sure that nothing is left behind: neither processes nor files, however a run ends.
+//!
+//! Every process of a run has a mark in its environment, which its descendants inherit, however they are started. The
+//! guard is a process of its own that waits for the run's end of a pipe to close, which happens when the run ends in
+//! any way at all, then ends every process with the mark and removes the run's folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// The variable that marks the processes of a run.
+const MARK: &str = "CROSSCHECK_RUN";
+
+/// The folder and the mark of a run, and the process that cleans up after it.
+#[derive(Debug)]
+pub struct Guard {
+    folder: TempDir,
+    child: Option<Child>,
+}
+
+impl Guard {
+    /// Makes the run's folder and starts the guarding process: `program guard FOLDER`.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or the program cannot be started.
+    pub fn start(program: &Path) -> std::io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("crosscheck-").tempdir()?;
+        let child = Command::new(program)
+            .arg("guard")
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Out of the reach of Ctrl-C.
+            .process_group(0)
+            .spawn()?;
+        Ok(Self { folder, child: Some(child) })
+    }
+
+    /// A folder for everything that a run writes and nobody needs later.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command whose process, with all that it starts, ends with the run.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env(MARK, self.folder.path())
+            .env("TMPDIR", self.folder.path())
+            .current_dir(self.folder.path())
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Ends every process of the run and removes its folder; returns when that is done.
+    pub async fn finish(mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.stdin.take());
+            if let Err(error) = child.wait().await {
+                tracing::warn!("the guarding process was lost: {error}");
+            }
+        }
+        sweep(self.folder.path());
+    }
+}
+
+/// The guarding process: waits for its standard input to close, then cleans up.
+///
+/// # Errors
+/// The folder is there and cannot be removed.
+pub fn watch(folder: PathBuf) -> std::io::Result<()> {
+    let mut sink = Vec::new();
+    // An error means the same as the end: nobody is at the other end any more.
+    let _ = std::io::Read::read_to_end(&mut std::io::stdin(), &mut sink);
+    sweep(&folder);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Ends every process that has the folder's mark, until there is none.
+fn sweep(folder: &Path) {
+    let mark = format!("{MARK}={}", folder.display());
+    // A process can start another between two looks; each look sees what the one before left.
+    for _ in 0..100 {
+        let marked = marked_processes(&mark);
+        if marked.is_empty() {
+            return;
+        }
+        for pid in marked {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn marked_processes(mark: &str) -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            std::fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+        })
+        .filter_map(Pid::from_raw)
+        .collect()
+}

@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+
+use crosscheck_cases::{Outcome, PageResult, Reason, WireMessage, grade, strip_tokens};
+use crosscheck_servers::{Exchange, Fields, Token};
+
+use crate::page::MARK_PATH;
+
+/// Joins what a page saw with what arrived at the servers: the observed outcome, and the log without the harness' own
+/// marks.
+pub(crate) fn observe(
+    mut page: Vec<PageResult>,
+    log: Vec<Exchange>,
+    reason: Option<Reason>,
+) -> (Outcome, Vec<Exchange>) {
+    page.iter_mut().for_each(strip_page);
+    let mut step = 0;
+    let mut wire = Vec::new();
+    let mut exchanges = Vec::new();
+    for exchange in log {
+        let (_, path) = Token::split(&exchange.target).unzip();
+        let mark = path.and_then(|path| path.strip_prefix(MARK_PATH)).and_then(|rest| rest.strip_prefix('?'));
+        match mark.and_then(|number| number.parse().ok()) {
+            Some(number) => step = number,
+            None => {
+                wire.push(message(&exchange, step));
+                exchanges.push(exchange);
+            }
+        }
+    }
+    let grade = grade(&page, &wire);
+    (Outcome { page, wire: Some(wire), grade, reason }, exchanges)
+}
+
+fn strip_page(result: &mut PageResult) {
+    let texts = [
+        &mut result.url,
+        &mut result.body,
+        &mut result.message,
+        &mut result.protocol,
+        &mut result.status_text,
+    ];
+    for text in texts.into_iter().flatten() {
+        *text = strip_tokens(text);
+    }
+    for value in result.headers.values_mut().flatten() {
+        *value = strip_tokens(value);
+    }
+    for event in result.events.iter_mut().flatten() {
+        *event = strip_tokens(event);
+    }
+    if let Some(value) = &mut result.value {
+        strip_value(value);
+    }
+}
+
+fn strip_value(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = strip_tokens(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(strip_value),
+        serde_json::Value::Object(members) => members.values_mut().for_each(strip_value),
+        _ => {}
+    }
+}
+
+fn message(exchange: &Exchange, step: usize) -> WireMessage {
+    WireMessage {
+        method: exchange.method.to_string(),
+        preflight: is_preflight(exchange),
+        url: Some(strip_tokens(&format!("{}{}", exchange.origin, exchange.target))),
+        headers: headers(&exchange.headers),
+        body: Some(strip_tokens(&exchange.body.decode())),
+        step: Some(step),
+    }
+}
+
+/// `fetch.preflight.3`
+fn is_preflight(exchange: &Exchange) -> bool {
+    exchange.method == *"OPTIONS"
+        && exchange.headers.contains("origin")
+        && exchange.headers.contains("access-control-request-method")
+}
+
+fn headers(fields: &Fields) -> BTreeMap<String, Option<String>> {
+    fields
+        .iter()
+        .map(|(name, _)| {
+            let name = name.decode().to_ascii_lowercase();
+            let value = fields.get(&name).map(|value| strip_tokens(&value.decode()));
+            (name, value)
+        })
+        .collect()
+}
+
+/// Headers that tell of cross-origin rules; an observed outcome keeps these and those that are expected. The whole of
+/// what was sent stands in the wire log.
+const TELLING: [&str; 13] = [
+    "access-control-request-headers",
+    "access-control-request-method",
+    "access-control-request-private-network",
+    "authorization",
+    "content-type",
+    "cookie",
+    "origin",
+    "referer",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-websocket-protocol",
+    "upgrade",
+];
+
+/// Leaves out of an observed outcome what says nothing about the case, once it was compared.
+pub(crate) fn trim(observed: &mut Outcome, expected: &Outcome) {
+    for (position, message) in observed.wire.iter_mut().flatten().enumerate() {
+        let wanted = expected.wire.as_ref().and_then(|wire| wire.get(position));
+        message.headers.retain(|name, _| {
+            TELLING.contains(&name.as_str()) || wanted.is_some_and(|wanted| wanted.headers.contains_key(name))
+        });
+        if message.body.as_deref() == Some("") {
+            message.body = None;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use std::collections::HashMap;
+
+use crosscheck_cases::{Case, Document, DocumentKind};
+
+/// A top-level page with everything that it embeds, opens and starts, and the cases that run in each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// The documents and workers; the first is the top-level page, and each stands after what it is in.
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// One document or worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) document: Document,
+    /// Which node of the window it is in; nothing for the top-level page.
+    pub(crate) parent: Option<usize>,
+    /// Which cases run in it: positions in the list that was planned.
+    pub(crate) cases: Vec<usize>,
+}
+
+/// What to load for a list of cases: one document for each distinct one, together in one window where they have the
+/// same top-level page.
+pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    let mut window_of: HashMap<&Document, usize> = HashMap::new();
+    let mut node_of: HashMap<&Document, usize> = HashMap::new();
+    for (position, case) in cases.iter().enumerate() {
+        let document = &case.stated.page;
+        if document.kind == DocumentKind::None {
+            continue;
+        }
+        let window = *window_of.entry(document.top()).or_insert_with(|| {
+            windows.push(Window { nodes: Vec::new() });
+            windows.len() - 1
+        });
+        let node = node(&mut windows[window], document, &mut node_of);
+        windows[window].nodes[node].cases.push(position);
+    }
+    windows
+}
+
+/// The position of a document in its window, put there with what it is in where it is new.
+fn node<'c>(window: &mut Window, document: &'c Document, node_of: &mut HashMap<&'c Document, usize>) -> usize {
+    if let Some(position) = node_of.get(document) {
+        return *position;
+    }
+    let parent = document.within.as_deref().map(|within| node(window, within, node_of));
+    window.nodes.push(Node { document: document.clone(), parent, cases: Vec::new() });
+    node_of.insert(document, window.nodes.len() - 1);
+    window.nodes.len() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn equal_documents_are_loaded_once_and_share_their_top_level_page() {
+        let case = |id: &str, page: &str| {
+            format!(
+                r#"{{"id": "{id}", "title": "t", "requires": ["fetch.cors-check.2"], "page": {page},
+                    "given": {{"https://a.test/": {{}}}}, "when": {{"fetch": "https://a.test/"}},
+                    "then": {{"page": "network-error", "wire": ["GET"], "reason": "missing-allow-origin"}}}}"#
+            )
+        };
+        let frame = r#"{"kind": "iframe", "origin": "https://b.test", "in": "https://page.test"}"#;
+        let cases = [
+            case("a", r#""https://page.test""#),
+            case("b", r#""https://page.test:443""#),
+            case("c", frame),
+            case("d", r#"{"kind": "worker", "origin": "https://page.test"}"#),
+            case("e", r#"{"kind": "worker", "origin": "https://other.test"}"#),
+            case("f", frame),
+        ];
+        let text = format!(r#"{{"topic": "t", "about": "a", "cases": [{}]}}"#, cases.join(","));
+        let suite = crosscheck_cases::load_text(Path::new("t.json"), &text).expect("sound cases");
+        let windows = plan(&suite.cases.iter().collect::<Vec<_>>());
+        let shape: Vec<Vec<(Option<usize>, Vec<usize>)>> = windows
+            .iter()
+            .map(|window| window.nodes.iter().map(|node| (node.parent, node.cases.clone())).collect())
+            .collect();
+        assert_eq!(
+            shape,
+            [
+                vec![(None, vec![0, 1]), (Some(0), vec![2, 5]), (Some(0), vec![3])],
+                vec![(None, vec![]), (Some(0), vec![4])]
+            ]
+        );
+    }
+}

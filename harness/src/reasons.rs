@@ -1,0 +1,59 @@
+use std::collections::HashMap;
+
+use crosscheck_cases::{Reason, strip_tokens};
+use crosscheck_servers::Token;
+
+use crate::engine::{ReasonSource, Reasons};
+
+/// An engine's messages by the token that their URLs carry.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    by_token: HashMap<Token, Vec<String>>,
+    /// Messages without a token that wait for the one that they belong to.
+    waiting: Vec<String>,
+}
+
+impl Messages {
+    /// Takes in what the engine said, oldest first.
+    pub(crate) fn add(&mut self, source: ReasonSource, messages: Vec<String>) {
+        for message in messages {
+            let tokens = tokens(&message);
+            if tokens.is_empty() {
+                // WebKit explains a block in one message and names the request in the next.
+                if source == ReasonSource::BrowserOutput {
+                    self.waiting.push(message);
+                }
+                continue;
+            }
+            for token in tokens {
+                let list = self.by_token.entry(token).or_default();
+                list.append(&mut self.waiting);
+                list.push(message.clone());
+            }
+        }
+    }
+
+    /// Whether the engine said anything about a case.
+    pub(crate) fn has(&self, token: &Token) -> bool {
+        self.by_token.contains_key(token)
+    }
+
+    /// Why the case was blocked, by the last telling message about it.
+    pub(crate) fn reason(&self, reasons: &Reasons, token: &Token) -> Option<Reason> {
+        let messages = self.by_token.get(token)?;
+        let meaning = |message: &String| reasons.patterns.iter().find(|pattern| pattern.text.is_match(message));
+        let telling = messages.iter().rev().find(|message| meaning(message).is_some_and(|pattern| !pattern.general));
+        let chosen = telling.or_else(|| messages.last())?;
+        let classes = meaning(chosen).map(|pattern| pattern.classes.clone()).unwrap_or_default();
+        Some(Reason { classes, text: Some(strip_tokens(chosen)) })
+    }
+}
+
+/// The tokens in a message's URLs. A document's own token may be among them; it belongs to no case.
+fn tokens(message: &str) -> Vec<Token> {
+    let mut tokens: Vec<Token> =
+        message.match_indices("/~").filter_map(|(at, _)| Token::split(message.get(at..at + 1 + Token::TEXT_LENGTH)?)).map(|(token, _)| token).collect();
+    tokens.sort();
+    tokens.dedup();
+    tokens
+}

@@ -1,0 +1,260 @@
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fantoccini::error::{CmdError, NewSessionError};
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::driver::{Driver, DriverError};
+use crate::engine::{Placeholders, ReasonSource};
+use crate::guard::Guard;
+use crate::{Engine, Installed, discover};
+
+/// How long a browser may take to start, and a command to be carried out.
+const SESSION_LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_secs(20);
+
+/// A browser could not be started, or was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// It is not installed.
+    #[error(transparent)]
+    Missing(#[from] discover::Missing),
+    /// Its driver does not come up.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The driver refuses to start a session.
+    #[error("the WebDriver at {url} starts no session: {why}{output}")]
+    Refused {
+        /// Where the driver listens.
+        url: String,
+        /// What it said.
+        why: String,
+        /// What driver and browser wrote last, where they are ours.
+        output: String,
+    },
+    /// The browser or its driver is gone.
+    #[error("the browser was lost: {0}")]
+    Lost(String),
+    /// A folder for the profile cannot be made.
+    #[error("no folder for the browser's profile: {0}")]
+    Profile(std::io::Error),
+}
+
+/// A browser under control.
+#[derive(Debug)]
+pub(crate) struct Session {
+    client: Client,
+    driver: Option<Driver>,
+    output: Option<Output>,
+    pub(crate) source: ReasonSource,
+    /// The version that the browser states.
+    pub(crate) version: String,
+    /// Its platform.
+    pub(crate) platform: String,
+}
+
+/// Where the browser comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// We start the driver.
+    Installed(Installed),
+    /// A driver that runs already listens at this URL.
+    Running(String),
+}
+
+impl Session {
+    /// Starts a browser with a fresh profile.
+    pub(crate) async fn start(
+        engine: &Engine,
+        origin: &Origin,
+        guard: &Guard,
+        stage_port: u16,
+    ) -> Result<Self, SessionError> {
+        let profile = tempfile::Builder::new()
+            .prefix("profile-")
+            .tempdir_in(guard.folder())
+            .map_err(SessionError::Profile)?
+            // The guard removes it with the run's folder; the browser may outlive this value.
+            .keep();
+        let (driver, url, browser, output) = match origin {
+            Origin::Running(url) => (None, url.clone(), PathBuf::new(), None),
+            Origin::Installed(installed) => {
+                let (browser, output) = match engine.reasons.source {
+                    ReasonSource::BrowserOutput => {
+                        let (script, output) = wrap(&installed.browser, &profile).map_err(SessionError::Profile)?;
+                        (script, Some(output))
+                    }
+                    _ => (installed.browser.clone(), None),
+                };
+                let driver = Driver::start(engine, installed, guard, &profile, stage_port).await?;
+                let url = format!("http://127.0.0.1:{}", driver.port);
+                (Some(driver), url, browser, output)
+            }
+        };
+        let values = Placeholders {
+            browser: &browser,
+            profile: &profile,
+            port: stage_port,
+            driver_port: driver.as_ref().map_or(0, |driver| driver.port),
+        };
+        let capabilities = engine.fill_capabilities(&values, discover::is_root());
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities);
+        let refused = |why: String, driver: Option<&Driver>| SessionError::Refused {
+            url: url.clone(),
+            why,
+            output: driver
+                .map(|driver| format!("\n{}\n{}", driver.output(), output.as_ref().map(Output::tail).unwrap_or_default()))
+                .unwrap_or_default(),
+        };
+        let client = match timeout(SESSION_LIMIT, builder.connect(&url)).await {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => {
+                let why = match error {
+                    NewSessionError::SessionNotCreated(error) => error.message.to_string(),
+                    other => other.to_string(),
+                };
+                return Err(refused(why, driver.as_ref()));
+            }
+            Err(_) => {
+                let why = format!("no answer within {} seconds", SESSION_LIMIT.as_secs());
+                return Err(refused(why, driver.as_ref()));
+            }
+        };
+        let stated = |name: &str| {
+            client.capabilities().and_then(|all| all.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (version, platform) = (stated("browserVersion"), stated("platformName"));
+        let source = if driver.is_some() { engine.reasons.source } else { engine.reasons.remote_source };
+        Ok(Self { client, driver, output, source, version, platform })
+    }
+
+    /// Navigates the window. The page load strategy is `none`: it returns before the page is loaded.
+    pub(crate) async fn navigate(&self, url: &str) -> Result<(), SessionError> {
+        within(self.client.goto(url)).await
+    }
+
+    /// Asks whether the browser is still there.
+    pub(crate) async fn ping(&self) -> Result<(), SessionError> {
+        within(self.client.window()).await.map(drop)
+    }
+
+    /// The messages that the browser gave since the last call, oldest first.
+    pub(crate) async fn messages(&mut self) -> Result<Vec<String>, SessionError> {
+        match self.source {
+            ReasonSource::None => Ok(Vec::new()),
+            ReasonSource::BrowserLog => {
+                let log = within(self.client.issue_cmd(Command::post("se/log", json!({"type": "browser"})))).await?;
+                let entries = log.as_array().into_iter().flatten();
+                Ok(entries.filter_map(|entry| entry["message"].as_str().map(ToOwned::to_owned)).collect())
+            }
+            ReasonSource::FirefoxConsole => self.firefox_console().await,
+            ReasonSource::BrowserOutput => {
+                // A round trip to the page's process: what it wrote before is in the file by then.
+                within(self.client.execute("return 0", Vec::new())).await?;
+                match &mut self.output {
+                    Some(output) => output.read().map_err(|error| SessionError::Lost(error.to_string())),
+                    None => Ok(Vec::new()),
+                }
+            }
+        }
+    }
+
+    async fn firefox_console(&self) -> Result<Vec<String>, SessionError> {
+        const SCRIPT: &str = "const all = Services.console.getMessageArray().map((one) => { \
+             try { one.QueryInterface(Ci.nsIScriptError); return `${one.category}: ${one.errorMessage}`; } \
+             catch { return String(one.message); } }); Services.console.reset(); return all;";
+        within(self.client.issue_cmd(Command::post("moz/context", json!({"context": "chrome"})))).await?;
+        let log = within(self.client.execute(SCRIPT, Vec::new())).await;
+        within(self.client.issue_cmd(Command::post("moz/context", json!({"context": "content"})))).await?;
+        Ok(log?.as_array().into_iter().flatten().filter_map(|line| line.as_str().map(ToOwned::to_owned)).collect())
+    }
+
+    /// Ends browser and driver.
+    pub(crate) async fn stop(self) {
+        if timeout(COMMAND_LIMIT, self.client.close()).await.is_err() {
+            tracing::debug!("the browser did not end in time; the guard ends it");
+        }
+        if let Some(driver) = self.driver {
+            driver.stop().await;
+        }
+    }
+}
+
+/// A file with what a browser writes to its standard output and error.
+#[derive(Debug)]
+struct Output {
+    path: PathBuf,
+    /// How much of it was read.
+    offset: u64,
+}
+
+/// Some drivers throw away what the browser writes: a script around it sends it to a file.
+fn wrap(browser: &Path, profile: &Path) -> std::io::Result<(PathBuf, Output)> {
+    let output = profile.join("browser-output");
+    std::fs::write(&output, "")?;
+    let script = profile.join("browser");
+    let quote = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
+    std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\" >>{} 2>&1\n", quote(browser), quote(&output)))?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700))?;
+    Ok((script, Output { path: output, offset: 0 }))
+}
+
+impl Output {
+    /// The lines since the last call. A line that is still being written is left for the next one.
+    fn read(&mut self) -> std::io::Result<Vec<String>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.offset += whole as u64;
+        Ok(String::from_utf8_lossy(&bytes[..whole]).lines().map(ToOwned::to_owned).collect())
+    }
+
+    /// The last lines, for an error message.
+    fn tail(&self) -> String {
+        let bytes = std::fs::read(&self.path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(10)..].iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    }
+}
+
+async fn within<T>(command: impl Future<Output = Result<T, CmdError>>) -> Result<T, SessionError> {
+    match timeout(COMMAND_LIMIT, command).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(SessionError::Lost(error.to_string())),
+        Err(_) => Err(SessionError::Lost(format!("no answer within {} seconds", COMMAND_LIMIT.as_secs()))),
+    }
+}
+
+/// A WebDriver command that fantoccini does not know.
+#[derive(Debug)]
+struct Command {
+    path: &'static str,
+    body: Value,
+}
+
+impl Command {
+    const fn post(path: &'static str, body: Value) -> Self {
+        Self { path, body }
+    }
+}
+
+impl WebDriverCompatibleCommand for Command {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.body.to_string()))
+    }
+}
