@@ -56,11 +56,8 @@ pub struct RootArgs {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reasons {
-    /// Where its messages are read.
-    pub source: ReasonSource,
-    /// Where they are read when the browser was started by somebody else (`--webdriver`).
-    #[serde(default, rename = "remote-source")]
-    pub remote_source: ReasonSource,
+    /// Where its messages are read; nowhere, where it gives none.
+    pub sources: Vec<ReasonSource>,
     /// The source in words, for reports.
     pub about: String,
     /// What the messages mean; the first pattern that matches counts.
@@ -71,18 +68,15 @@ pub struct Reasons {
 }
 
 /// Where an engine's messages are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReasonSource {
     /// The `browser` log of the WebDriver.
     BrowserLog,
     /// Firefox's console service, read in the chrome context.
     FirefoxConsole,
-    /// What the browser writes to its standard output and error.
+    /// What the browser writes to its standard output and error; out of reach of `--webdriver`.
     BrowserOutput,
-    /// There is none.
-    #[default]
-    None,
 }
 
 /// What a message means.
@@ -148,6 +142,20 @@ const BUILT_IN: [(&str, &str); 3] = [
     ("harness/engines/firefox.json", include_str!("../engines/firefox.json")),
     ("harness/engines/webkit.json", include_str!("../engines/webkit.json")),
 ];
+
+impl Reasons {
+    /// Whether the engine gives reasons at all.
+    #[must_use]
+    pub fn given(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    /// Whether the engine is known to say nothing about blocks of all these classes.
+    #[must_use]
+    pub fn silent_on(&self, classes: &[String]) -> bool {
+        !self.given() || classes.iter().any(|class| self.silent.contains(class))
+    }
+}
 
 impl Engine {
     /// The engines that come with the program.

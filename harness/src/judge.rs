@@ -1,7 +1,7 @@
 use crosscheck_cases::{Case, Difference, Level, Outcome};
 use crosscheck_reports::Verdict;
 
-use crate::engine::{ReasonSource, Reasons};
+use crate::engine::Reasons;
 use crate::expectations::Expectations;
 
 /// A verdict and what stands behind it.
@@ -20,8 +20,7 @@ pub(crate) fn judge(case: &Case, observed: &Outcome, reasons: &Reasons, expectat
     let mut differences = expected.differences(observed);
     differences.extend(expected.reason_difference(observed));
     if let (Some(reason), None) = (&expected.reason, &observed.reason)
-        && reasons.source != ReasonSource::None
-        && !reason.classes.iter().any(|class| reasons.silent.contains(class))
+        && !reasons.silent_on(&reason.classes)
     {
         differences.push(Difference {
             at: "reason".to_owned(),

@@ -3,32 +3,20 @@ use std::collections::HashMap;
 use crosscheck_cases::{Reason, strip_tokens};
 use crosscheck_servers::Token;
 
-use crate::engine::{ReasonSource, Reasons};
+use crate::engine::Reasons;
 
 /// An engine's messages by the token that their URLs carry.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     by_token: HashMap<Token, Vec<String>>,
-    /// Messages without a token that wait for the one that they belong to.
-    waiting: Vec<String>,
 }
 
 impl Messages {
-    /// Takes in what the engine said, oldest first.
-    pub(crate) fn add(&mut self, source: ReasonSource, messages: Vec<String>) {
+    /// Takes in what the engine said, oldest first. What names no URL with a token belongs to no case.
+    pub(crate) fn add(&mut self, messages: Vec<String>) {
         for message in messages {
-            let tokens = tokens(&message);
-            if tokens.is_empty() {
-                // WebKit explains a block in one message and names the request in the next.
-                if source == ReasonSource::BrowserOutput {
-                    self.waiting.push(message);
-                }
-                continue;
-            }
-            for token in tokens {
-                let list = self.by_token.entry(token).or_default();
-                list.append(&mut self.waiting);
-                list.push(message.clone());
+            for token in tokens(&message) {
+                self.by_token.entry(token).or_default().push(message.clone());
             }
         }
     }

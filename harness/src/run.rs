@@ -269,13 +269,23 @@ impl<'r> Runner<'r> {
         let published = publish(&self.stage, window, cases, &placed, self.options.lanes, &watcher);
         drop(watcher);
         let mut attempts: HashMap<usize, Attempt> = HashMap::new();
+        let clock = Instant::now();
         let mut lost = self.drive(window, cases, &published.url, &mut arrivals, &mut attempts).await?;
+        let driven = clock.elapsed();
         let mut messages = Messages::default();
         if lost.is_none()
             && let Err(error) = self.read_messages(cases, &placed, &attempts, &mut messages).await
         {
             lost = Some(error.to_string());
         }
+        tracing::debug!(
+            "{} cases in {} documents of {}: {} ms in the page, {} ms for its messages",
+            positions.len(),
+            window.nodes.len(),
+            window.nodes.first().map(|node| node.document.to_string()).unwrap_or_default(),
+            driven.as_millis(),
+            (clock.elapsed() - driven).as_millis()
+        );
         let mut records = Vec::new();
         let mut unfinished = Vec::new();
         for position in positions {
@@ -389,12 +399,8 @@ impl<'r> Runner<'r> {
         let expecting: Vec<&Token> = attempts
             .keys()
             .filter(|position| {
-                cases[**position]
-                    .stated
-                    .then
-                    .reason
-                    .as_ref()
-                    .is_some_and(|reason| !reason.classes.iter().any(|class| reasons.silent.contains(class)))
+                let reason = cases[**position].stated.then.reason.as_ref();
+                reason.is_some_and(|reason| !reasons.silent_on(&reason.classes))
             })
             .map(|position| &placed[*position].token)
             .collect();
@@ -403,7 +409,7 @@ impl<'r> Runner<'r> {
         loop {
             looks.tick().await;
             let session = self.session().await?;
-            messages.add(reasons.source, session.messages().await?);
+            messages.add(session.messages().await?);
             if expecting.iter().all(|token| messages.has(token)) || Instant::now() > deadline {
                 return Ok(());
             }

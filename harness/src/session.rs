@@ -53,7 +53,7 @@ pub(crate) struct Session {
     client: Client,
     driver: Option<Driver>,
     output: Option<Output>,
-    pub(crate) source: ReasonSource,
+    sources: Vec<ReasonSource>,
     /// The version that the browser states.
     pub(crate) version: String,
     /// Its platform.
@@ -86,12 +86,11 @@ impl Session {
         let (driver, url, browser, output) = match origin {
             Origin::Running(url) => (None, url.clone(), PathBuf::new(), None),
             Origin::Installed(installed) => {
-                let (browser, output) = match engine.reasons.source {
-                    ReasonSource::BrowserOutput => {
-                        let (script, output) = wrap(&installed.browser, &profile).map_err(SessionError::Profile)?;
-                        (script, Some(output))
-                    }
-                    _ => (installed.browser.clone(), None),
+                let (browser, output) = if engine.reasons.sources.contains(&ReasonSource::BrowserOutput) {
+                    let (script, output) = wrap(&installed.browser, &profile).map_err(SessionError::Profile)?;
+                    (script, Some(output))
+                } else {
+                    (installed.browser.clone(), None)
                 };
                 let driver = Driver::start(engine, installed, guard, &profile, stage_port).await?;
                 let url = format!("http://127.0.0.1:{}", driver.port);
@@ -132,8 +131,11 @@ impl Session {
             client.capabilities().and_then(|all| all.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
         let (version, platform) = (stated("browserVersion"), stated("platformName"));
-        let source = if driver.is_some() { engine.reasons.source } else { engine.reasons.remote_source };
-        Ok(Self { client, driver, output, source, version, platform })
+        let sources = engine.reasons.sources.clone();
+        let mut session = Self { client, driver, output, sources, version, platform };
+        // What the browser said while it started belongs to no case; Firefox's listener is set by this.
+        session.messages().await?;
+        Ok(session)
     }
 
     /// Navigates the window. The page load strategy is `none`: it returns before the page is loaded.
@@ -148,29 +150,44 @@ impl Session {
 
     /// The messages that the browser gave since the last call, oldest first.
     pub(crate) async fn messages(&mut self) -> Result<Vec<String>, SessionError> {
-        match self.source {
-            ReasonSource::None => Ok(Vec::new()),
-            ReasonSource::BrowserLog => {
-                let log = within(self.client.issue_cmd(Command::post("se/log", json!({"type": "browser"})))).await?;
-                let entries = log.as_array().into_iter().flatten();
-                Ok(entries.filter_map(|entry| entry["message"].as_str().map(ToOwned::to_owned)).collect())
-            }
-            ReasonSource::FirefoxConsole => self.firefox_console().await,
-            ReasonSource::BrowserOutput => {
-                // A round trip to the page's process: what it wrote before is in the file by then.
-                within(self.client.execute("return 0", Vec::new())).await?;
-                match &mut self.output {
-                    Some(output) => output.read().map_err(|error| SessionError::Lost(error.to_string())),
-                    None => Ok(Vec::new()),
-                }
-            }
+        let mut messages = Vec::new();
+        for source in self.sources.clone() {
+            messages.extend(match source {
+                ReasonSource::BrowserLog => self.browser_log().await?,
+                ReasonSource::FirefoxConsole => self.firefox_console().await?,
+                ReasonSource::BrowserOutput => self.browser_output().await?,
+            });
         }
+        Ok(messages)
     }
 
+    async fn browser_log(&self) -> Result<Vec<String>, SessionError> {
+        let log = within(self.client.issue_cmd(Command::post("se/log", json!({"type": "browser"})))).await?;
+        let entries = log.as_array().into_iter().flatten();
+        Ok(entries.filter_map(|entry| entry["message"].as_str().map(ToOwned::to_owned)).collect())
+    }
+
+    async fn browser_output(&mut self) -> Result<Vec<String>, SessionError> {
+        let Some(output) = &mut self.output else { return Ok(Vec::new()) };
+        // A round trip to the page's process: what it wrote before is in the file by then.
+        within(self.client.execute("return 0", Vec::new())).await?;
+        output.read().map_err(|error| SessionError::Lost(error.to_string()))
+    }
+
+    /// Firefox's console service keeps only the last 250 messages: a listener, set at the first call, keeps them all.
     async fn firefox_console(&self) -> Result<Vec<String>, SessionError> {
-        const SCRIPT: &str = "const all = Services.console.getMessageArray().map((one) => { \
-             try { one.QueryInterface(Ci.nsIScriptError); return `${one.category}: ${one.errorMessage}`; } \
-             catch { return String(one.message); } }); Services.console.reset(); return all;";
+        const SCRIPT: &str = "\
+            if (!window.crosscheckMessages) {\
+              window.crosscheckMessages = [];\
+              window.crosscheckListener = { observe(message) {\
+                try {\
+                  message.QueryInterface(Ci.nsIScriptError);\
+                  window.crosscheckMessages.push(`${message.category}: ${message.errorMessage}`);\
+                } catch { window.crosscheckMessages.push(String(message.message)); }\
+              } };\
+              Services.console.registerListener(window.crosscheckListener);\
+            }\
+            return window.crosscheckMessages.splice(0);";
         within(self.client.issue_cmd(Command::post("moz/context", json!({"context": "chrome"})))).await?;
         let log = within(self.client.execute(SCRIPT, Vec::new())).await;
         within(self.client.issue_cmd(Command::post("moz/context", json!({"context": "content"})))).await?;
