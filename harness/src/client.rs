@@ -23,11 +23,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) async fn request(stage: SocketAddr, url: &str, probe: &ClientProbe) -> PageResult {
     match tokio::time::timeout(LIMIT, exchange(stage, url, probe)).await {
         Ok(Ok(result)) => result,
-        Ok(Err(error)) => PageResult {
-            result: ResultKind::NetworkError,
-            message: Some(error.to_string()),
-            ..PageResult::default()
-        },
+        Ok(Err(error)) => {
+            PageResult { result: ResultKind::NetworkError, message: Some(error.to_string()), ..PageResult::default() }
+        }
         Err(_) => PageResult { result: ResultKind::Timeout, ..PageResult::default() },
     }
 }
@@ -39,10 +37,8 @@ async fn exchange(stage: SocketAddr, url: &str, probe: &ClientProbe) -> Result<P
     let host = url.host_str().ok_or("the URL has no host")?.to_owned();
     let authority = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let mut request = Request::builder()
-        .method(probe.method.as_deref().unwrap_or("GET"))
-        .uri(target)
-        .header("Host", authority);
+    let mut request =
+        Request::builder().method(probe.method.as_deref().unwrap_or("GET")).uri(target).header("Host", authority);
     for (name, value) in &probe.headers {
         request = request.header(name, value);
     }

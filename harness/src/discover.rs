@@ -31,7 +31,8 @@ pub struct Missing {
 /// # Errors
 /// What is missing, and how to get it.
 pub fn discover(engine: &Engine) -> Result<Installed, Missing> {
-    let missing = |what: String| Missing { label: engine.label.clone(), missing: what, install: engine.install.clone() };
+    let missing =
+        |what: String| Missing { label: engine.label.clone(), missing: what, install: engine.install.clone() };
     let browser = find(&engine.browser).ok_or_else(|| missing(format!("browser ({})", engine.browser.join(", "))))?;
     let driver = find(&engine.driver).ok_or_else(|| missing(format!("WebDriver ({})", engine.driver.join(", "))))?;
     if engine.display && std::env::var_os("DISPLAY").is_none() && find(&["Xvfb".to_owned()]).is_none() {
@@ -47,7 +48,8 @@ pub(crate) fn find(candidates: &[String]) -> Option<PathBuf> {
             return std::env::home_dir().map(|home| home.join(rest)).filter(|path| is_program(path));
         }
         if candidate.contains('/') {
-            let mut paths: Vec<PathBuf> = glob::glob(candidate).ok()?.flatten().filter(|path| is_program(path)).collect();
+            let mut paths: Vec<PathBuf> =
+                glob::glob(candidate).ok()?.flatten().filter(|path| is_program(path)).collect();
             paths.sort();
             // The newest of several versions.
             return paths.pop();

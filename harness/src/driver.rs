@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Child;
-use tokio::time::{Instant, interval};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, timeout};
 
 use crate::engine::Placeholders;
 use crate::guard::Guard;
@@ -16,6 +17,8 @@ use crate::{Engine, Installed};
 
 /// How long a driver or display may take to come up.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long a driver's output is waited for after its end.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 /// How many lines of a driver's output are kept for error messages.
 const KEPT_LINES: usize = 40;
 
@@ -66,6 +69,7 @@ pub(crate) struct Driver {
     program: String,
     pub(crate) port: u16,
     last_lines: Arc<Mutex<VecDeque<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Driver {
@@ -79,15 +83,14 @@ impl Driver {
     ) -> Result<Self, DriverError> {
         let program = installed.driver.display().to_string();
         let port = free_port().map_err(|source| DriverError::NoPort { program: program.clone(), source })?;
-        let values =
-            Placeholders { browser: &installed.browser, profile, port: stage_port, driver_port: port };
-        let mut command = guard.command(&installed.driver);
+        let values = Placeholders { browser: &installed.browser, profile, port: stage_port, driver_port: port };
+        let mut command = guard.command(&installed.driver, profile);
         command.args(engine.driver_args.iter().map(|arg| values.text(arg)));
         command.envs(engine.environment.iter().map(|(name, value)| (name, values.text(value))));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let display = match std::env::var_os("DISPLAY") {
             None if engine.display => {
-                let (display, number) = start_display(guard).await?;
+                let (display, number) = start_display(guard, profile).await?;
                 command.env("DISPLAY", format!(":{number}"));
                 Some(display)
             }
@@ -95,9 +98,12 @@ impl Driver {
         };
         let mut child = command.spawn().map_err(|source| DriverError::Spawn { program: program.clone(), source })?;
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-        read_lines(child.stdout.take(), Arc::clone(&last_lines));
-        read_lines(child.stderr.take(), Arc::clone(&last_lines));
-        let mut driver = Self { child, display, program, port, last_lines };
+        let readers = [
+            child.stdout.take().map(|stream| read_lines(stream, Arc::clone(&last_lines))),
+            child.stderr.take().map(|stream| read_lines(stream, Arc::clone(&last_lines))),
+        ];
+        let readers = readers.into_iter().flatten().collect();
+        let mut driver = Self { child, display, program, port, last_lines, readers };
         driver.wait_until_ready().await?;
         Ok(driver)
     }
@@ -109,6 +115,10 @@ impl Driver {
             tokio::select! {
                 ended = self.child.wait() => {
                     let status = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+                    for reader in self.readers.drain(..) {
+                        // What the driver started may hold the pipe open for longer.
+                        let _ = timeout(LAST_WORDS_LIMIT, reader).await;
+                    }
                     return Err(DriverError::Ended { program: self.program.clone(), status, output: self.output() });
                 }
                 _ = attempts.tick() => {
@@ -139,11 +149,7 @@ impl Driver {
     }
 }
 
-fn read_lines(
-    stream: Option<impl AsyncRead + Unpin + Send + 'static>,
-    kept: Arc<Mutex<VecDeque<String>>>,
-) {
-    let Some(stream) = stream else { return };
+fn read_lines(stream: impl AsyncRead + Unpin + Send + 'static, kept: Arc<Mutex<VecDeque<String>>>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
@@ -157,7 +163,7 @@ fn read_lines(
             }
             kept.push_back(text);
         }
-    });
+    })
 }
 
 fn free_port() -> std::io::Result<u16> {
@@ -165,16 +171,16 @@ fn free_port() -> std::io::Result<u16> {
 }
 
 /// Starts Xvfb, which chooses a free display and writes its number to its standard output.
-async fn start_display(guard: &Guard) -> Result<(Child, String), DriverError> {
+async fn start_display(guard: &Guard, session: &Path) -> Result<(Child, String), DriverError> {
     let program = "Xvfb".to_owned();
-    let mut command = guard.command(Path::new(&program));
+    let mut command = guard.command(Path::new(&program), session);
     command.args(["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-noreset"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|source| DriverError::Spawn { program: program.clone(), source })?;
     let mut number = String::new();
     let late = DriverError::Late { program: program.clone(), output: String::new() };
     let Some(output) = child.stdout.take() else { return Err(late) };
-    match tokio::time::timeout(START_LIMIT, BufReader::new(output).read_line(&mut number)).await {
+    match timeout(START_LIMIT, BufReader::new(output).read_line(&mut number)).await {
         Err(_) => Err(late),
         Ok(Ok(length)) if length > 0 => Ok((child, number.trim().to_owned())),
         Ok(_) => {

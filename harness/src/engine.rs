@@ -108,7 +108,9 @@ mod regex_text {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// There is no engine of this name, and no file.
-    #[error("there is no agent {name:?}: name one of {known}, or a JSON file that describes an engine (harness/engines/*.json are examples)")]
+    #[error(
+        "there is no agent {name:?}: name one of {known}, or a JSON file that describes an engine (harness/engines/*.json are examples)"
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -254,7 +256,10 @@ mod tests {
     #[test]
     fn the_engines_that_come_with_the_program_are_sound() {
         let engines = Engine::built_in().expect("sound files");
-        assert_eq!(engines.iter().map(|engine| engine.name.as_str()).collect::<Vec<_>>(), ["chromium", "firefox", "webkit"]);
+        assert_eq!(
+            engines.iter().map(|engine| engine.name.as_str()).collect::<Vec<_>>(),
+            ["chromium", "firefox", "webkit"]
+        );
         for engine in engines {
             let classes = engine.reasons.patterns.iter().flat_map(|pattern| &pattern.classes);
             for class in classes.chain(&engine.reasons.silent) {
@@ -266,12 +271,8 @@ mod tests {
     #[test]
     fn placeholders_and_arguments_for_root_are_filled_in() {
         let engine = Engine::find("chromium").expect("an engine");
-        let values = Placeholders {
-            browser: Path::new("/bin/b"),
-            profile: Path::new("/tmp/p"),
-            port: 4,
-            driver_port: 5,
-        };
+        let values =
+            Placeholders { browser: Path::new("/bin/b"), profile: Path::new("/tmp/p"), port: 4, driver_port: 5 };
         let text = Value::Object(engine.fill_capabilities(&values, true)).to_string();
         assert!(text.contains("MAP * 127.0.0.1:4") && text.contains("--no-sandbox") && text.contains("/tmp/p"));
         assert!(!Value::Object(engine.fill_capabilities(&values, false)).to_string().contains("--no-sandbox"));

@@ -66,7 +66,7 @@ impl Expectations {
                 match glob.parse::<Filter>() {
                     Err(error) => mistakes.push(format!("{name}: {error}")),
                     Ok(filter) if !suite.iter().any(|case| filter.takes(case)) => {
-                        mistakes.push(format!("{name}: {glob:?} matches no case; take it out, or mend the glob"));
+                        mistakes.push(format!("{name}: {glob:?} matches no case of the suite; take it out, or mend the glob (another suite needs another --expectations folder)"));
                     }
                     Ok(filter) => entry.filters.push(filter),
                 }

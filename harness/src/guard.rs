@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 
 /// The variable that marks the processes of a run.
 const MARK: &str = "CROSSCHECK_RUN";
+/// The variable that marks the processes of one session of it.
+const SESSION_MARK: &str = "CROSSCHECK_SESSION";
 
 /// The folder and the mark of a run, and the process that cleans up after it.
 #[derive(Debug)]
@@ -46,12 +48,14 @@ impl Guard {
         self.folder.path()
     }
 
-    /// A command whose process, with all that it starts, ends with the run.
+    /// A command whose process, with all that it starts, ends with the run; or before, with the session whose folder
+    /// is given.
     #[must_use]
-    pub fn command(&self, program: &Path) -> Command {
+    pub fn command(&self, program: &Path, session: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env(MARK, self.folder.path())
+            .env(SESSION_MARK, session)
             .env("TMPDIR", self.folder.path())
             .current_dir(self.folder.path())
             .process_group(0)
@@ -67,8 +71,13 @@ impl Guard {
                 tracing::warn!("the guarding process was lost: {error}");
             }
         }
-        sweep(self.folder.path());
+        sweep(MARK, self.folder.path());
     }
+}
+
+/// Ends every process of the session with this folder.
+pub(crate) fn end_session(session: &Path) {
+    sweep(SESSION_MARK, session);
 }
 
 /// The guarding process: waits for its standard input to close, then cleans up.
@@ -79,7 +88,7 @@ pub fn watch(folder: PathBuf) -> std::io::Result<()> {
     let mut sink = Vec::new();
     // An error means the same as the end: nobody is at the other end any more.
     let _ = std::io::Read::read_to_end(&mut std::io::stdin(), &mut sink);
-    sweep(&folder);
+    sweep(MARK, &folder);
     match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -87,8 +96,8 @@ pub fn watch(folder: PathBuf) -> std::io::Result<()> {
 }
 
 /// Ends every process that has the folder's mark, until there is none.
-fn sweep(folder: &Path) {
-    let mark = format!("{MARK}={}", folder.display());
+fn sweep(variable: &str, folder: &Path) {
+    let mark = format!("{variable}={}", folder.display());
     // A process can start another between two looks; each look sees what the one before left.
     for _ in 0..100 {
         let marked = marked_processes(&mark);

@@ -44,7 +44,9 @@ impl Journal {
                 let line = line.map_err(fault("read"))?;
                 match serde_json::from_str(&line) {
                     Ok(record) => records.push(record),
-                    Err(error) => tracing::warn!("{}: a line was cut off ({error}); its case runs again", path.display()),
+                    Err(error) => {
+                        tracing::warn!("{}: a line was cut off ({error}); its case runs again", path.display())
+                    }
                 }
             }
         }

@@ -29,7 +29,8 @@ pub(crate) fn judge(case: &Case, observed: &Outcome, reasons: &Reasons, expectat
         });
     }
     let entry = expectations.of(case);
-    let plain = |verdict, note: Option<String>| Judgement { verdict, differences: differences.clone(), note, link: None };
+    let plain =
+        |verdict, note: Option<String>| Judgement { verdict, differences: differences.clone(), note, link: None };
     match (differences.is_empty(), entry) {
         (true, None) => plain(Verdict::Pass, None),
         (true, Some(entry)) => plain(

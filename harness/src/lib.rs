@@ -2,8 +2,8 @@
 //! and gives verdicts. The `crosscheck` command is a thin shell over this library.
 
 pub mod bench;
-pub mod discover;
 mod client;
+pub mod discover;
 mod driver;
 mod engine;
 mod event;

@@ -32,13 +32,7 @@ pub(crate) fn observe(
 }
 
 fn strip_page(result: &mut PageResult) {
-    let texts = [
-        &mut result.url,
-        &mut result.body,
-        &mut result.message,
-        &mut result.protocol,
-        &mut result.status_text,
-    ];
+    let texts = [&mut result.url, &mut result.body, &mut result.message, &mut result.protocol, &mut result.status_text];
     for text in texts.into_iter().flatten() {
         *text = strip_tokens(text);
     }

@@ -125,7 +125,7 @@ fn origin_of(window: &Window, node: &Node) -> Option<crosscheck_servers::Origin>
 }
 
 /// A page with one script element, whose rest is given.
-fn html(script: &str) -> String {
+pub(crate) fn html(script: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Crosscheck</title>\
          <link rel=\"icon\" href=\"data:,\"><body><script {script}</script></body></html>"
@@ -188,7 +188,8 @@ fn script(
         "children": children,
     });
     // In HTML a script ends at "</script": no "<" of the data must reach it.
-    let config = config.to_string().replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    let config =
+        config.to_string().replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
     let mut text = format!("const CROSSCHECK = {config};\nCROSSCHECK.features = {{\n");
     let mut needed: Vec<&str> =
         node.cases.iter().flat_map(|position| &cases[*position].stated.needs).map(String::as_str).collect();

@@ -39,8 +39,11 @@ impl Messages {
 
 /// The tokens in a message's URLs. A document's own token may be among them; it belongs to no case.
 fn tokens(message: &str) -> Vec<Token> {
-    let mut tokens: Vec<Token> =
-        message.match_indices("/~").filter_map(|(at, _)| Token::split(message.get(at..at + 1 + Token::TEXT_LENGTH)?)).map(|(token, _)| token).collect();
+    let mut tokens: Vec<Token> = message
+        .match_indices("/~")
+        .filter_map(|(at, _)| Token::split(message.get(at..at + 1 + Token::TEXT_LENGTH)?))
+        .map(|(token, _)| token)
+        .collect();
     tokens.sort();
     tokens.dedup();
     tokens

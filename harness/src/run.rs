@@ -12,8 +12,8 @@ use crate::judge::{Judgement, combine, judge};
 use crate::page::{Report, add_mark, publish, reports};
 use crate::plan::{Window, plan};
 use crate::reasons::Messages;
-use crate::session::{Origin, Session};
-use crate::{Engine, Expectations, JournalError, RunEvent, SessionError, client, discover, observe};
+use crate::session::{Session, Source};
+use crate::{Engine, Expectations, JournalError, RunEvent, SessionError, client, observe};
 
 /// How long nothing at all may come from a window before its cases count as stuck. Longer than any step may take.
 const SILENCE_LIMIT: Duration = Duration::from_secs(25);
@@ -75,12 +75,10 @@ pub async fn run(
     guard: &Guard,
     listen: &mut dyn FnMut(&RunEvent) -> Result<(), RunError>,
 ) -> Result<RunRecord, RunError> {
-    let origin = match &options.webdriver {
-        Some(url) => Origin::Running(url.clone()),
-        None => Origin::Installed(discover(options.engine).map_err(SessionError::from)?),
-    };
+    let source = Source::find(options.engine, options.webdriver.as_deref())?;
     let stage = Stage::start(StageConfig { bind: vec![options.bind], ..StageConfig::default() }).await?;
-    let mut runner = Runner { options: &options, guard, origin, stage, session: None, agent: AgentRecord::default(), lost: 0 };
+    let mut runner =
+        Runner { options: &options, guard, source, stage, session: None, agent: AgentRecord::default(), lost: 0 };
     let outcome = runner.run(listen).await;
     if let Some(session) = runner.session.take() {
         session.stop().await;
@@ -100,7 +98,7 @@ enum Attempt {
 struct Runner<'r> {
     options: &'r RunOptions<'r>,
     guard: &'r Guard,
-    origin: Origin,
+    source: Source,
     stage: Stage,
     session: Option<Session>,
     agent: AgentRecord,
@@ -109,10 +107,7 @@ struct Runner<'r> {
 }
 
 impl<'r> Runner<'r> {
-    async fn run(
-        &mut self,
-        listen: &mut dyn FnMut(&RunEvent) -> Result<(), RunError>,
-    ) -> Result<RunRecord, RunError> {
+    async fn run(&mut self, listen: &mut dyn FnMut(&RunEvent) -> Result<(), RunError>) -> Result<RunRecord, RunError> {
         self.session().await?;
         let done: HashMap<&str, &CaseRecord> =
             self.options.finished.iter().map(|record| (record.id.as_str(), record)).collect();
@@ -130,8 +125,7 @@ impl<'r> Runner<'r> {
         }
         let duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let requests = self.stage.requests() - requests_before;
-        let results: Vec<CaseRecord> =
-            self.options.cases.iter().filter_map(|case| records.remove(&case.id)).collect();
+        let results: Vec<CaseRecord> = self.options.cases.iter().filter_map(|case| records.remove(&case.id)).collect();
         let summary = Summary::count(&results, requests, duration_ms);
         Ok(RunRecord {
             format: FORMAT,
@@ -202,7 +196,7 @@ impl<'r> Runner<'r> {
         if self.session.is_none() {
             let port = self.stage.addresses().first().map_or(0, std::net::SocketAddr::port);
             let engine = self.options.engine;
-            let session = Session::start(engine, &self.origin, self.guard, port).await?;
+            let session = Session::start(engine, &self.source, self.guard, port).await?;
             self.agent = AgentRecord {
                 name: engine.name.clone(),
                 label: engine.label.clone(),
@@ -227,7 +221,9 @@ impl<'r> Runner<'r> {
             let record = loop {
                 attempts += 1;
                 let windows = plan(&alone);
-                let Some(window) = windows.first() else { break self.record(case, Attempt::Broken(why.clone()), Vec::new(), None, attempts) };
+                let Some(window) = windows.first() else {
+                    break self.record(case, Attempt::Broken(why.clone()), Vec::new(), None, attempts);
+                };
                 let (mut finished, unfinished) = self.attempt_window(window, &alone).await?;
                 if let Some(mut record) = finished.pop() {
                     record.attempts = attempts;
@@ -256,9 +252,11 @@ impl<'r> Runner<'r> {
         let placed: Vec<Placed> = cases
             .iter()
             .enumerate()
-            .map(|(position, case)| {
-                if wanted.contains_key(&position) { case.place(&Token::random()) } else { empty(&idle) }
-            })
+            .map(
+                |(position, case)| {
+                    if wanted.contains_key(&position) { case.place(&Token::random()) } else { empty(&idle) }
+                },
+            )
             .collect();
         for position in &positions {
             let mut site = placed[*position].site.clone();
@@ -313,7 +311,7 @@ impl<'r> Runner<'r> {
             self.lost += 1;
             tracing::warn!("the session is given up: {why}");
             if let Some(session) = self.session.take() {
-                session.stop().await;
+                session.abandon().await;
             }
             if self.lost >= LOST_SESSIONS {
                 return Err(SessionError::Lost(format!("{why} ({LOST_SESSIONS} sessions in a row)")).into());
@@ -371,7 +369,8 @@ impl<'r> Runner<'r> {
                         attempts.insert(case, attempt);
                     }
                     Report::Missing { case, missing } => {
-                        let about = crosscheck_cases::feature(&missing).map_or(missing.as_str(), |one| one.about.as_str());
+                        let about =
+                            crosscheck_cases::feature(&missing).map_or(missing.as_str(), |one| one.about.as_str());
                         attempts.insert(case, Attempt::Skipped(format!("the browser has no {about}")));
                     }
                     Report::Broken { case, broken } => {

@@ -11,14 +11,17 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::discover::{self, discover};
 use crate::driver::{Driver, DriverError};
 use crate::engine::{Placeholders, ReasonSource};
-use crate::guard::Guard;
-use crate::{Engine, Installed, discover};
+use crate::guard::{self, Guard};
+use crate::{Engine, Installed};
 
 /// How long a browser may take to start, and a command to be carried out.
 const SESSION_LIMIT: Duration = Duration::from_secs(60);
 const COMMAND_LIMIT: Duration = Duration::from_secs(20);
+/// How long a browser may take to end.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A browser could not be started, or was lost.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,7 @@ pub(crate) struct Session {
     driver: Option<Driver>,
     output: Option<Output>,
     sources: Vec<ReasonSource>,
+    profile: PathBuf,
     /// The version that the browser states.
     pub(crate) version: String,
     /// Its platform.
@@ -62,18 +66,28 @@ pub(crate) struct Session {
 
 /// Where the browser comes from.
 #[derive(Clone, Debug)]
-pub(crate) enum Origin {
+pub(crate) enum Source {
     /// We start the driver.
     Installed(Installed),
     /// A driver that runs already listens at this URL.
     Running(String),
 }
 
+impl Source {
+    /// The driver at `webdriver`, or the engine's own on this machine.
+    pub(crate) fn find(engine: &Engine, webdriver: Option<&str>) -> Result<Self, SessionError> {
+        Ok(match webdriver {
+            Some(url) => Self::Running(url.to_owned()),
+            None => Self::Installed(discover(engine)?),
+        })
+    }
+}
+
 impl Session {
     /// Starts a browser with a fresh profile.
     pub(crate) async fn start(
         engine: &Engine,
-        origin: &Origin,
+        source: &Source,
         guard: &Guard,
         stage_port: u16,
     ) -> Result<Self, SessionError> {
@@ -83,9 +97,9 @@ impl Session {
             .map_err(SessionError::Profile)?
             // The guard removes it with the run's folder; the browser may outlive this value.
             .keep();
-        let (driver, url, browser, output) = match origin {
-            Origin::Running(url) => (None, url.clone(), PathBuf::new(), None),
-            Origin::Installed(installed) => {
+        let (driver, url, browser, output) = match source {
+            Source::Running(url) => (None, url.clone(), PathBuf::new(), None),
+            Source::Installed(installed) => {
                 let (browser, output) = if engine.reasons.sources.contains(&ReasonSource::BrowserOutput) {
                     let (script, output) = wrap(&installed.browser, &profile).map_err(SessionError::Profile)?;
                     (script, Some(output))
@@ -110,7 +124,9 @@ impl Session {
             url: url.clone(),
             why,
             output: driver
-                .map(|driver| format!("\n{}\n{}", driver.output(), output.as_ref().map(Output::tail).unwrap_or_default()))
+                .map(|driver| {
+                    format!("\n{}\n{}", driver.output(), output.as_ref().map(Output::tail).unwrap_or_default())
+                })
                 .unwrap_or_default(),
         };
         let client = match timeout(SESSION_LIMIT, builder.connect(&url)).await {
@@ -132,7 +148,7 @@ impl Session {
         };
         let (version, platform) = (stated("browserVersion"), stated("platformName"));
         let sources = engine.reasons.sources.clone();
-        let mut session = Self { client, driver, output, sources, version, platform };
+        let mut session = Self { client, driver, output, sources, profile, version, platform };
         // What the browser said while it started belongs to no case; Firefox's listener is set by this.
         session.messages().await?;
         Ok(session)
@@ -143,9 +159,9 @@ impl Session {
         within(self.client.goto(url)).await
     }
 
-    /// Asks whether the browser is still there.
+    /// Asks whether the browser is still there, all the way to the page.
     pub(crate) async fn ping(&self) -> Result<(), SessionError> {
-        within(self.client.window()).await.map(drop)
+        within(self.client.current_url()).await.map(drop)
     }
 
     /// The messages that the browser gave since the last call, oldest first.
@@ -196,12 +212,18 @@ impl Session {
 
     /// Ends browser and driver.
     pub(crate) async fn stop(self) {
-        if timeout(COMMAND_LIMIT, self.client.close()).await.is_err() {
-            tracing::debug!("the browser did not end in time; the guard ends it");
+        if timeout(CLOSE_LIMIT, self.client.clone().close()).await.is_err() {
+            tracing::debug!("the browser did not end in time; it is ended from outside");
         }
+        self.abandon().await;
+    }
+
+    /// Ends browser and driver of a session that does not answer any more.
+    pub(crate) async fn abandon(self) {
         if let Some(driver) = self.driver {
             driver.stop().await;
         }
+        guard::end_session(&self.profile);
     }
 }
 

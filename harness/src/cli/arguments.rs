@@ -3,6 +3,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+const SUITE: &str = "cases/suite";
+const EXPECTATIONS: &str = "ci/expectations";
+const JOBS: u16 = 16;
+
 /// A conformance suite for the web's cross-origin rules
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, disable_help_subcommand = true)]
@@ -19,6 +23,12 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// List the cases, expanded
     List(ListArguments),
+    /// Show what a case sets up, does and expects, why, and how to try it by hand
+    Show(ShowArguments),
+    /// Make reports from run records
+    Report(ReportArguments),
+    /// Measure a browser's own request ceiling beside the suite's rate
+    Bench(BenchArguments),
     /// Say which browsers and drivers are here, and how to get the rest
     Doctor,
     /// Clean up after a run (started by `run`)
@@ -30,7 +40,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
     /// The folder of case files, or one file
-    #[arg(long, default_value = "cases/suite", value_name = "PATH")]
+    #[arg(long, default_value = SUITE, value_name = "PATH")]
     pub(crate) suite: PathBuf,
     /// Only these cases: globs over ids (cors/preflight/**), area:GLOB, requires:GLOB, and ! before a term
     #[arg(long, default_value = "", value_name = "EXPR", hide_default_value = true)]
@@ -52,7 +62,7 @@ pub(crate) struct RunArguments {
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,
     /// How many cases of one document run at the same time
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, default_value_t = JOBS, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: u16,
     /// Run only part I of N of the cases
     #[arg(long, value_name = "I/N")]
@@ -67,7 +77,7 @@ pub(crate) struct RunArguments {
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub(crate) bind: SocketAddr,
     /// The folder with the known deviations, <agent>.json
-    #[arg(long, default_value = "ci/expectations", value_name = "DIR")]
+    #[arg(long, default_value = EXPECTATIONS, value_name = "DIR")]
     pub(crate) expectations: PathBuf,
 }
 
@@ -97,6 +107,71 @@ pub(crate) struct ListArguments {
     /// How to write the list
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// The case's id
+    pub(crate) id: String,
+    /// The folder of case files, or one file
+    #[arg(long, default_value = SUITE, value_name = "PATH")]
+    pub(crate) suite: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Run records, or folders with them. Without further options a table is printed
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// A page for people, in one file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// JUnit XML, for CI systems
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// A summary in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// All run records in one list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// Who is measured: chromium, firefox, webkit, or the path of an engine's JSON file
+    #[arg(long, default_value = "chromium", value_name = "AGENT")]
+    pub(crate) agent: String,
+    /// The folder of case files, or one file
+    #[arg(long, default_value = SUITE, value_name = "PATH")]
+    pub(crate) suite: PathBuf,
+    /// How many requests are under way at the same time
+    #[arg(long, default_value_t = JOBS, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// How long each kind of flood lasts
+    #[arg(long, default_value_t = 3, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=60))]
+    pub(crate) seconds: u16,
+    /// The folder with the known deviations, <agent>.json
+    #[arg(long, default_value = EXPECTATIONS, value_name = "DIR")]
+    pub(crate) expectations: PathBuf,
+}
+
+impl RunArguments {
+    /// A run of the whole suite beside a benchmark; its records go nowhere.
+    pub(crate) fn of_bench(bench: &BenchArguments, out: PathBuf) -> Self {
+        Self {
+            selection: Selection { suite: bench.suite.clone(), filter: String::new() },
+            agent: vec![bench.agent.clone()],
+            out,
+            repeat: 1,
+            jobs: bench.jobs,
+            shard: None,
+            resume: false,
+            webdriver: None,
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            expectations: bench.expectations.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

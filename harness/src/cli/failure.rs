@@ -1,3 +1,4 @@
+use std::fmt;
 use std::process::ExitCode;
 
 use crosscheck::{EngineError, ExpectationsError, JournalError, RunError};
@@ -20,23 +21,26 @@ pub(crate) enum Failure {
 impl Failure {
     /// Says it to a person, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
+        let code = match &self {
+            Self::Usage(_) | Self::Cases(_) => 2,
+            Self::Environment(_) => 3,
+            Self::Interrupted(_) => 130,
+        };
         match self {
-            Self::Usage(message) => {
-                eprintln!("error: {message}");
-                ExitCode::from(2)
+            Self::Cases(faults) => eprintln!("{:?}", miette::Report::new(faults)),
+            other => eprintln!("error: {other}"),
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) | Self::Environment(message) | Self::Interrupted(message) => {
+                formatter.write_str(message)
             }
-            Self::Cases(faults) => {
-                eprintln!("{:?}", miette::Report::new(faults));
-                ExitCode::from(2)
-            }
-            Self::Environment(message) => {
-                eprintln!("error: {message}");
-                ExitCode::from(3)
-            }
-            Self::Interrupted(message) => {
-                eprintln!("{message}");
-                ExitCode::from(130)
-            }
+            Self::Cases(faults) => faults.fmt(formatter),
         }
     }
 }

@@ -1,9 +1,12 @@
 mod arguments;
+mod bench;
 mod doctor;
 mod failure;
 mod list;
 mod progress;
+mod report;
 mod run;
+mod show;
 
 use std::process::ExitCode;
 
@@ -37,6 +40,9 @@ pub(crate) fn main() -> ExitCode {
         match arguments.command {
             Command::Run(options) => run::run(options).await,
             Command::List(options) => list::list(&options),
+            Command::Show(options) => show::show(&options),
+            Command::Report(options) => report::report(&options),
+            Command::Bench(options) => bench::bench(options).await,
             Command::Doctor => doctor::doctor(),
             Command::Guard { folder } => crosscheck::guard::watch(folder)
                 .map(|()| Ended::AsExpected)

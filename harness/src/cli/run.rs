@@ -2,55 +2,95 @@ use std::path::Path;
 
 use crosscheck::guard::Guard;
 use crosscheck::{Engine, Expectations, Journal, RunError, RunEvent, RunOptions, discover};
-use crosscheck_cases::{Case, Suite};
-use crosscheck_reports::{CaseRecord, RunRecord, Verdict};
+use crosscheck_cases::Suite;
+use crosscheck_reports::RunRecord;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::arguments::RunArguments;
 use super::progress::Progress;
 use super::{Ended, Failure};
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
-    let filter: crosscheck_cases::Filter = arguments.selection.filter.parse()?;
-    let suite = crosscheck_cases::load(&arguments.selection.suite)?;
-    let mut cases: Vec<&Case> = suite.cases.iter().filter(|case| filter.takes(case)).collect();
-    if let Some(shard) = arguments.shard {
-        cases = cases.into_iter().skip(shard.index - 1).step_by(shard.count).collect();
-    }
-    if cases.is_empty() {
-        return Err(Failure::Usage(format!("no case matches the filter {:?}", arguments.selection.filter)));
-    }
+    let prepared = Prepared::load(&arguments)?;
     let engines = engines(&arguments)?;
     if arguments.webdriver.is_some() && engines.len() != 1 {
         return Err(Failure::Usage("--webdriver goes with exactly one --agent".to_owned()));
     }
-    let expectations = engines
-        .iter()
-        .map(|engine| Expectations::load(&arguments.expectations.join(format!("{}.json", engine.name)), &suite.cases))
-        .collect::<Result<Vec<_>, _>>()?;
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::Environment(format!("this program's own path is unknown: {error}")))?;
-    let guard = Guard::start(&program)
-        .map_err(|error| Failure::Environment(format!("the run's guard cannot be started: {error}")))?;
+    let expectations =
+        engines.iter().map(|engine| prepared.expectations(&arguments, engine)).collect::<Result<Vec<_>, _>>()?;
+    let mut interrupts = Interrupts::take()?;
+    let guard = guard()?;
     let mut records = Vec::new();
-    let mut failed = None;
+    let mut failed: Option<Failure> = None;
     for (engine, expectations) in engines.iter().zip(&expectations) {
-        match run_agent(engine, expectations, &arguments, &suite, &cases, &guard).await {
+        match run_agent(engine, expectations, &arguments, &prepared, &guard, &mut interrupts).await {
             Ok(record) => records.push(record),
-            Err(failure) => {
+            Err(failure @ Failure::Interrupted(_)) => {
                 failed = Some(failure);
                 break;
+            }
+            // The other browsers can still be tested.
+            Err(failure) => {
+                eprintln!("{}: {failure}", engine.label);
+                failed = Some(failure);
             }
         }
     }
     guard.finish().await;
-    if let Some(failure) = failed {
-        return Err(failure);
+    if !records.is_empty() {
+        let page = super::report::all(&arguments.out, &records)?;
+        println!("\nThe report: {}", page.display());
     }
-    for record in &records {
-        print_summary(record);
+    match failed {
+        Some(failure @ Failure::Interrupted(_)) => Err(failure),
+        Some(_) => Err(Failure::Environment("not every agent could be run (see above)".to_owned())),
+        None if records.iter().flat_map(|record| &record.results).any(|result| result.verdict.is_unexpected()) => {
+            Ok(Ended::Unexpected)
+        }
+        None => Ok(Ended::AsExpected),
     }
-    let unexpected = records.iter().flat_map(|record| &record.results).any(|result| result.verdict.is_unexpected());
-    Ok(if unexpected { Ended::Unexpected } else { Ended::AsExpected })
+}
+
+/// One engine, without reports.
+pub(crate) async fn one(engine: &Engine, arguments: &RunArguments, guard: &Guard) -> Result<RunRecord, Failure> {
+    let prepared = Prepared::load(arguments)?;
+    let expectations = prepared.expectations(arguments, engine)?;
+    run_agent(engine, &expectations, arguments, &prepared, guard, &mut Interrupts::take()?).await
+}
+
+/// The guard of a run.
+pub(crate) fn guard() -> Result<Guard, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::Environment(format!("this program's own path is unknown: {error}")))?;
+    Guard::start(&program).map_err(|error| Failure::Environment(format!("the run's guard cannot be started: {error}")))
+}
+
+/// The suite, and the positions of the cases to run.
+struct Prepared {
+    suite: Suite,
+    chosen: Vec<usize>,
+}
+
+impl Prepared {
+    fn load(arguments: &RunArguments) -> Result<Self, Failure> {
+        let filter: crosscheck_cases::Filter = arguments.selection.filter.parse()?;
+        let suite = crosscheck_cases::load(&arguments.selection.suite)?;
+        let chosen = (0..suite.cases.len()).filter(|position| filter.takes(&suite.cases[*position]));
+        let chosen: Vec<usize> = match arguments.shard {
+            Some(shard) => chosen.skip(shard.index - 1).step_by(shard.count).collect(),
+            None => chosen.collect(),
+        };
+        if chosen.is_empty() {
+            return Err(Failure::Usage(format!("no case matches the filter {:?}", arguments.selection.filter)));
+        }
+        Ok(Self { suite, chosen })
+    }
+
+    fn expectations(&self, arguments: &RunArguments, engine: &Engine) -> Result<Expectations, Failure> {
+        let path = arguments.expectations.join(format!("{}.json", engine.name));
+        Ok(Expectations::load(&path, &self.suite.cases)?)
+    }
 }
 
 /// The engines that were named, or every one that is here.
@@ -80,9 +120,9 @@ async fn run_agent(
     engine: &Engine,
     expectations: &Expectations,
     arguments: &RunArguments,
-    suite: &Suite,
-    cases: &[&Case],
+    prepared: &Prepared,
     guard: &Guard,
+    interrupts: &mut Interrupts,
 ) -> Result<RunRecord, Failure> {
     let folder = arguments.out.join(&engine.name);
     let (mut journal, finished) = Journal::open(&folder, arguments.resume)?;
@@ -90,8 +130,8 @@ async fn run_agent(
     let options = RunOptions {
         engine,
         webdriver: arguments.webdriver.clone(),
-        suite,
-        cases: cases.to_vec(),
+        suite: &prepared.suite,
+        cases: prepared.chosen.iter().map(|position| &prepared.suite.cases[*position]).collect(),
         filter: arguments.selection.filter.clone(),
         expectations,
         repeat: arguments.repeat,
@@ -108,7 +148,7 @@ async fn run_agent(
     };
     let record = tokio::select! {
         record = crosscheck::run(options, guard, &mut listen) => record,
-        () = interrupted() => Err(RunError::Interrupted),
+        () = interrupts.wait() => Err(RunError::Interrupted),
     };
     progress.end();
     let record = record?;
@@ -116,45 +156,27 @@ async fn run_agent(
     Ok(record)
 }
 
-/// Returns when somebody asks the program to end.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// Ctrl-C and the like.
+struct Interrupts([Signal; 2]);
+
+impl Interrupts {
+    /// Takes over these signals from now on.
+    fn take() -> Result<Self, Failure> {
+        let of = |kind| signal(kind).map_err(|error| Failure::Environment(format!("signals cannot be taken: {error}")));
+        Ok(Self([of(SignalKind::interrupt())?, of(SignalKind::terminate())?]))
+    }
+
+    /// Returns when somebody asks the program to end.
+    async fn wait(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminate => {}
     }
 }
 
 fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Failure> {
-    let path = folder.join("run.json");
-    let fault = |error: std::io::Error| Failure::Environment(format!("{}: cannot be written: {error}", path.display()));
-    let text = serde_json::to_vec(record).map_err(|error| fault(error.into()))?;
-    std::fs::write(&path, text).map_err(fault)
-}
-
-fn print_summary(record: &RunRecord) {
-    println!(
-        "{} {}: {:?} {} requests, {:.0}/s, {} ms",
-        record.agent.label, record.agent.version, record.summary.verdicts, record.summary.requests,
-        record.summary.requests_per_second, record.duration_ms
-    );
-    let unexpected: Vec<&CaseRecord> = record.results.iter().filter(|one| one.verdict.is_unexpected()).collect();
-    for result in unexpected.iter().take(40) {
-        println!("  {} {}", result.verdict, result.id);
-        for difference in &result.differences {
-            println!("      {}: expected {}, observed {}", difference.at, difference.expected, difference.observed);
-        }
-        if let Some(note) = &result.note {
-            println!("      {note}");
-        }
-        if result.verdict == Verdict::Error {
-            println!("      {}", result.source);
-        }
-    }
+    let text = serde_json::to_string(record).map_err(|error| Failure::Environment(error.to_string()))?;
+    super::report::write(&folder.join("run.json"), &text)
 }

@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+use crosscheck::{Engine, bench};
+
+use super::arguments::{BenchArguments, RunArguments};
+use super::{Ended, Failure, run};
+
+/// Measures a browser's own request ceiling, then the suite's rate in the same browser.
+pub(crate) async fn bench(arguments: BenchArguments) -> Result<Ended, Failure> {
+    let engine = Engine::find(&arguments.agent)?;
+    let guard = run::guard()?;
+    let lanes = usize::from(arguments.jobs);
+    let duration = Duration::from_secs(arguments.seconds.into());
+    let measured = bench::ceilings(&engine, None, &guard, lanes, duration).await;
+    let measured = match measured {
+        Ok(ceilings) => {
+            let options = RunArguments::of_bench(&arguments, guard.folder().join("bench"));
+            run::one(&engine, &options, &guard).await.map(|record| (ceilings, record))
+        }
+        Err(error) => Err(error.into()),
+    };
+    guard.finish().await;
+    let (ceilings, record) = measured?;
+    println!("{} {}", record.agent.label, record.agent.version);
+    println!("{:>8}  requests per second", "");
+    let suite = record.summary.requests_per_second;
+    println!("{suite:>8.0}  the suite: {} cases, {} requests", record.results.len(), record.summary.requests);
+    for ceiling in &ceilings {
+        let share = 100.0 * suite / ceiling.requests_per_second;
+        println!("{:>8.0}  {}: the suite reaches {share:.0} % of it", ceiling.requests_per_second, ceiling.about);
+    }
+    Ok(Ended::AsExpected)
+}

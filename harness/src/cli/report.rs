@@ -1,0 +1,55 @@
+use std::path::{Path, PathBuf};
+
+use crosscheck_reports::{RunRecord, read_runs, render_html, render_junit, render_markdown, render_table};
+
+use super::arguments::ReportArguments;
+use super::{Ended, Failure};
+
+/// Makes reports from run records.
+pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
+    let mut records = Vec::new();
+    for path in &arguments.runs {
+        records.extend(read_runs(path).map_err(|error| Failure::Usage(error.to_string()))?);
+    }
+    let outputs = [&arguments.html, &arguments.junit, &arguments.markdown, &arguments.json];
+    if outputs.iter().all(|output| output.is_none()) {
+        print!("{}", render_table(&records));
+    }
+    if let Some(path) = &arguments.html {
+        write(path, &html(&records)?)?;
+    }
+    if let Some(path) = &arguments.junit {
+        write(path, &junit(&records)?)?;
+    }
+    if let Some(path) = &arguments.markdown {
+        write(path, &render_markdown(&records))?;
+    }
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string(&records).map_err(|error| Failure::Environment(error.to_string()))?;
+        write(path, &text)?;
+    }
+    Ok(Ended::AsExpected)
+}
+
+/// Writes every report of a run beside its records, and prints the table. Returns where the report for people is.
+pub(crate) fn all(folder: &Path, records: &[RunRecord]) -> Result<PathBuf, Failure> {
+    let page = folder.join("index.html");
+    write(&page, &html(records)?)?;
+    write(&folder.join("junit.xml"), &junit(records)?)?;
+    write(&folder.join("summary.md"), &render_markdown(records))?;
+    print!("{}", render_table(records));
+    Ok(page)
+}
+
+fn html(records: &[RunRecord]) -> Result<String, Failure> {
+    render_html(records).map_err(|error| Failure::Environment(format!("the report cannot be made: {error}")))
+}
+
+fn junit(records: &[RunRecord]) -> Result<String, Failure> {
+    render_junit(records).map_err(|error| Failure::Environment(format!("the JUnit report cannot be made: {error}")))
+}
+
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text)
+        .map_err(|error| Failure::Environment(format!("{}: cannot be written: {error}", path.display())))
+}

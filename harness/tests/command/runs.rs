@@ -1,0 +1,175 @@
+//! Runs in real browsers: verdicts, seeded faults, and that nothing is left behind however a run ends.
+
+use std::os::unix::process::ExitStatusExt as _;
+
+use crate::support::{Bench, available, slow_case, sound_case, stderr, wait_for_line, wait_until};
+use crosscheck_reports::Verdict;
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+fn kill(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(pid, signal).expect("it takes signals");
+}
+
+#[rstest]
+#[case("chromium")]
+#[case("firefox")]
+#[case("webkit")]
+fn a_header_that_the_server_drops_is_noticed(#[case] engine: &str) {
+    if !available(engine) {
+        return;
+    }
+    let mut case = sound_case("a");
+    case["given"]["https://api.other.test/"] = json!({});
+    let bench = Bench::with_cases(json!([case]));
+    let output = bench.run(&["--agent", engine]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let result = bench.only_result(engine);
+    assert_eq!((result.verdict, result.attempts), (Verdict::Fail, 2));
+    let at: Vec<&str> = result.differences.iter().map(|difference| difference.at.as_str()).collect();
+    assert!(at.contains(&"page[0].result") && at.contains(&"grade"), "{at:?}");
+    assert_eq!(result.wire.len(), 1, "the request arrived");
+    bench.assert_clean();
+}
+
+#[rstest]
+#[case("chromium")]
+#[case("firefox")]
+fn a_block_for_another_reason_than_expected_fails(#[case] engine: &str) {
+    if !available(engine) {
+        return;
+    }
+    let mut case = sound_case("a");
+    case["given"]["https://api.other.test/"] = json!({});
+    case["then"] = json!({ "page": "network-error", "wire": ["GET"], "reason": "multiple-allow-origin" });
+    let bench = Bench::with_cases(json!([case]));
+    assert_eq!(bench.run(&["--agent", engine]).status.code(), Some(1));
+    let result = bench.only_result(engine);
+    assert_eq!(result.verdict, Verdict::Fail);
+    assert_eq!(result.differences.len(), 1, "{:?}", result.differences);
+    assert_eq!(result.differences[0].at, "reason");
+    assert!(result.differences[0].observed.starts_with("missing-allow-origin"), "{:?}", result.differences);
+}
+
+/// Known, fixed, and deviating in another way than the known one.
+#[rstest]
+#[case(json!({}), json!({ "page": "network-error", "wire": ["GET"] }), Verdict::Known, 0)]
+#[case(json!({}), json!({ "page": "opaque" }), Verdict::Fail, 1)]
+#[case(json!({ "headers": [["Access-Control-Allow-Origin", "{page}"]] }), json!({}), Verdict::Fixed, 1)]
+fn an_expectation_explains_just_what_it_says(
+    #[case] behaviour: Value,
+    #[case] instead: Value,
+    #[case] verdict: Verdict,
+    #[case] code: i32,
+) {
+    if !available("chromium") {
+        return;
+    }
+    let mut case = sound_case("a");
+    case["given"]["https://api.other.test/"] = behaviour;
+    let bench = Bench::with_cases(json!([case]));
+    let entry = json!([{
+        "cases": ["sample/a"], "instead": instead, "cause": "For this test.", "requires": "fetch.cors-check.4b", "since": "1"
+    }]);
+    bench.write("known/chromium.json", &entry.to_string());
+    let output = bench.run(&["--agent", "chromium", "--expectations", "known"]);
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    assert_eq!(bench.only_result("chromium").verdict, verdict);
+}
+
+#[rstest]
+#[case("chromium")]
+#[case("firefox")]
+#[case("webkit")]
+fn a_browser_that_is_killed_in_mid_run_costs_no_result(#[case] engine: &str) {
+    if !available(engine) {
+        return;
+    }
+    let bench = Bench::with_cases(json!([slow_case("slow"), sound_case("quick")]));
+    let mut run = bench.start_run(&["--agent", engine]);
+    // The run says so when the browser is ready; the slow case then keeps it busy.
+    let said = wait_for_line(&mut run, "2 cases");
+    for (pid, command) in bench.processes() {
+        // The driver is left alive: it has to notice.
+        if !command.to_lowercase().contains("driver") && !command.contains("Xvfb") {
+            let _ = kill_process(Pid::from_raw(pid).expect("a process"), Signal::KILL);
+        }
+    }
+    let status = run.wait().expect("it ends");
+    assert_eq!(status.code(), Some(0), "{said}");
+    let record = bench.record(engine);
+    assert_eq!(record.results.iter().map(|result| result.verdict).collect::<Vec<_>>(), [Verdict::Pass; 2]);
+    assert!(record.results.iter().any(|result| result.attempts > 1), "it was tried again");
+    bench.assert_clean();
+}
+
+#[rstest]
+#[case("chromium")]
+#[case("firefox")]
+#[case("webkit")]
+fn ctrl_c_ends_the_run_and_leaves_nothing_behind(#[case] engine: &str) {
+    if !available(engine) {
+        return;
+    }
+    let bench = Bench::with_cases(json!([slow_case("slow")]));
+    let run = bench.start_run(&["--agent", engine]);
+    wait_until("the driver", || (!bench.processes().is_empty()).then_some(()));
+    kill(run.id(), Signal::INT);
+    let output = run.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--resume"), "{}", stderr(&output));
+    bench.assert_clean();
+}
+
+#[test]
+fn a_harness_that_is_killed_leaves_nothing_behind() {
+    if !available("chromium") {
+        return;
+    }
+    let bench = Bench::with_cases(json!([slow_case("slow")]));
+    let mut run = bench.start_run(&["--agent", "chromium"]);
+    wait_until("the browser", || bench.processes().into_iter().find(|(_, command)| command.contains("--type=")));
+    kill(run.id(), Signal::KILL);
+    assert_eq!(run.wait().expect("it ends").signal(), Some(9));
+    wait_until("the guard to clean up", || {
+        let left = std::fs::read_dir(bench.path("tmp")).expect("a folder").count();
+        (left == 0 && bench.processes().is_empty()).then_some(())
+    });
+    bench.assert_clean();
+}
+
+#[test]
+fn a_run_goes_on_from_its_journal() {
+    if !available("chromium") {
+        return;
+    }
+    let bench = Bench::with_cases(json!([sound_case("a"), sound_case("b")]));
+    assert_eq!(bench.run(&["--agent", "chromium"]).status.code(), Some(0));
+    let journal = bench.path("out/chromium/journal.jsonl");
+    let lines = std::fs::read_to_string(&journal).expect("a journal");
+    let (first, second) = lines.trim_end().split_once('\n').expect("two lines");
+    // As if the disk had been full in the middle of the second line.
+    std::fs::write(&journal, format!("{first}\n{}", &second[..second.len() / 2])).expect("a file");
+    let output = bench.run(&["--agent", "chromium", "--resume"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 cases"), "only one is run again: {}", stderr(&output));
+    assert_eq!(bench.record("chromium").results.len(), 2);
+}
+
+#[test]
+fn a_run_writes_every_report() {
+    if !available("chromium") {
+        return;
+    }
+    let bench = Bench::with_cases(json!([sound_case("a")]));
+    let output = bench.run(&["--agent", "chromium", "--repeat", "2"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(bench.only_result("chromium").attempts, 2);
+    for file in ["index.html", "junit.xml", "summary.md", "chromium/run.json", "chromium/journal.jsonl"] {
+        assert!(bench.path("out").join(file).metadata().expect(file).len() > 0, "{file}");
+    }
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(table.contains("chromium") && table.contains("index.html"), "{table}");
+}
