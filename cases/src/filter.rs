@@ -57,14 +57,27 @@ fn term(text: &str) -> Result<Term, FilterError> {
         }
         _ => (Field::Id, rest),
     };
-    // Ids of generated cases have commas; a comma before "name=" belongs to the id.
-    let globs =
-        if matches!(field, Field::Id) && globs.contains('=') { vec![globs] } else { globs.split(',').collect() };
+    let globs = alternatives(globs);
     let globs = globs
         .into_iter()
-        .map(|glob| compile(glob).map(|glob| glob.compile_matcher()).map_err(|error| fault(error.kind().to_string())))
+        .map(|glob| compile(&glob).map(|glob| glob.compile_matcher()).map_err(|error| fault(error.kind().to_string())))
         .collect::<Result<_, _>>()?;
     Ok(Term { negated, field, globs })
+}
+
+/// Splits at commas. Ids of generated cases have commas too: what follows one there is `name=label`, without a slash.
+fn alternatives(globs: &str) -> Vec<String> {
+    let mut alternatives: Vec<String> = Vec::new();
+    for part in globs.split(',') {
+        match alternatives.last_mut() {
+            Some(last) if part.contains('=') && !part.contains('/') => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => alternatives.push(part.to_owned()),
+        }
+    }
+    alternatives
 }
 
 fn compile(glob: &str) -> Result<Glob, globset::Error> {
@@ -84,5 +97,20 @@ impl Filter {
             };
             holds != term.negated
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_part_alternatives_and_belong_to_ids_of_generated_cases() {
+        assert_eq!(alternatives("cors/a/**,cors/b"), ["cors/a/**", "cors/b"]);
+        assert_eq!(alternatives("cors/a/m/x=1,y=2,cors/b"), ["cors/a/m/x=1,y=2", "cors/b"]);
+        for (text, part) in [("colour:red", "no field"), ("[", "cannot be read"), ("area:[", "cannot be read")] {
+            assert!(text.parse::<Filter>().expect_err(text).to_string().contains(part), "{text}");
+        }
+        assert!("!area:cors/* requires:fetch.*,html.*".parse::<Filter>().is_ok());
     }
 }

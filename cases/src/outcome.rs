@@ -265,12 +265,12 @@ impl Outcome {
         // An outcome that states no page at all says nothing about it: the known deviations use that.
         if !self.page.is_empty() {
             differences.count(
-            "page",
-            self.page.len(),
-            observed.page.len(),
-            &page_line(&self.page),
-            &page_line(&observed.page),
-        );
+                "page",
+                self.page.len(),
+                observed.page.len(),
+                &page_line(&self.page),
+                &page_line(&observed.page),
+            );
         }
         for (index, (expected, seen)) in self.page.iter().zip(&observed.page).enumerate() {
             differences.page(&format!("page[{index}]"), expected, seen);

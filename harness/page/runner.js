@@ -84,7 +84,7 @@
     const probe = probes[name](step[name], step);
     let timer;
     const late = new Promise((resolve) => {
-      timer = setTimeout(() => resolve({ result: "timeout" }), limit);
+      timer = setTimeout(() => resolve({ result: "timeout", events: probe.events }), limit);
     });
     const result = await Promise.race([probe.result, late]);
     clearTimeout(timer);
@@ -229,7 +229,7 @@
         resolve({ ...seen("exception"), error: nameOf(error), message: messageOf(error) });
       }
     });
-    return { result, stop: (ended) => ended.result === "timeout" && xhr.abort() };
+    return { result, events, stop: (ended) => ended.result === "timeout" && xhr.abort() };
   }
 
   function bodyText(xhr) {
@@ -273,7 +273,7 @@
         end();
       };
     });
-    return { result, stop: () => source && source.close() };
+    return { result, events, stop: () => source && source.close() };
   }
 
   function beaconProbe(url, step) {
@@ -317,7 +317,7 @@
         resolve({ result: opened ? "response" : "network-error", protocol: socket.protocol, url: socket.url, events });
       };
     });
-    return { result, stop: (ended) => ended.result === "timeout" && socket && socket.close() };
+    return { result, events, stop: (ended) => ended.result === "timeout" && socket && socket.close() };
   }
 
   function evaluateProbe(expression) {

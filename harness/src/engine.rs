@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crosscheck_cases::{Case, DocumentKind};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -65,6 +66,23 @@ pub struct Reasons {
     /// Classes for whose blocks the engine says nothing that names the request.
     #[serde(default)]
     pub silent: Vec<String>,
+    /// Documents and workers whose messages do not reach us.
+    #[serde(default)]
+    pub unheard: Vec<Unheard>,
+}
+
+/// A kind of document whose messages do not reach us.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unheard {
+    /// The kind.
+    pub kind: DocumentKind,
+    /// Only where it is sandboxed.
+    #[serde(default)]
+    pub sandboxed: bool,
+    /// Only messages about this probe.
+    #[serde(default)]
+    pub probe: Option<String>,
 }
 
 /// Where an engine's messages are read.
@@ -152,10 +170,21 @@ impl Reasons {
         !self.sources.is_empty()
     }
 
-    /// Whether the engine is known to say nothing about blocks of all these classes.
+    /// Whether a reason has to come for the expected block of a case: not where the engine is known to say nothing
+    /// about it, or to say it where nobody hears.
     #[must_use]
-    pub fn silent_on(&self, classes: &[String]) -> bool {
-        !self.given() || classes.iter().any(|class| self.silent.contains(class))
+    pub fn owed(&self, case: &Case) -> bool {
+        let Some(reason) = &case.stated.then.reason else { return false };
+        let page = &case.stated.page;
+        let unheard = self.unheard.iter().any(|unheard| {
+            unheard.kind == page.kind
+                && (!unheard.sandboxed || page.sandbox.is_some())
+                && unheard
+                    .probe
+                    .as_deref()
+                    .is_none_or(|name| case.stated.when.last().is_some_and(|probe| probe.name() == name))
+        });
+        self.given() && !unheard && !reason.classes.iter().any(|class| self.silent.contains(class))
     }
 }
 

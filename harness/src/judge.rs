@@ -20,7 +20,7 @@ pub(crate) fn judge(case: &Case, observed: &Outcome, reasons: &Reasons, expectat
     let mut differences = expected.differences(observed);
     differences.extend(expected.reason_difference(observed));
     if let (Some(reason), None) = (&expected.reason, &observed.reason)
-        && !reasons.silent_on(&reason.classes)
+        && reasons.owed(case)
     {
         differences.push(Difference {
             at: "reason".to_owned(),

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use crosscheck_cases::{Reason, strip_tokens};
 use crosscheck_servers::Token;
 
-use crate::engine::Reasons;
+use crate::engine::{Pattern, Reasons};
 
 /// An engine's messages by the token that their URLs carry.
 #[derive(Debug, Default)]
@@ -30,8 +30,13 @@ impl Messages {
     pub(crate) fn reason(&self, reasons: &Reasons, token: &Token) -> Option<Reason> {
         let messages = self.by_token.get(token)?;
         let meaning = |message: &String| reasons.patterns.iter().find(|pattern| pattern.text.is_match(message));
-        let telling = messages.iter().rev().find(|message| meaning(message).is_some_and(|pattern| !pattern.general));
-        let chosen = telling.or_else(|| messages.last())?;
+        let last =
+            |wanted: &dyn Fn(Option<&Pattern>) -> bool| messages.iter().rev().find(|message| wanted(meaning(message)));
+        // A telling message, else one that accompanies others, else one that nobody has a meaning for yet. What says
+        // only that something failed is no reason.
+        let chosen = last(&|pattern| pattern.is_some_and(|pattern| !pattern.general))
+            .or_else(|| last(&|pattern| pattern.is_some_and(|pattern| !pattern.classes.is_empty())))
+            .or_else(|| last(&|pattern| pattern.is_none()))?;
         let classes = meaning(chosen).map(|pattern| pattern.classes.clone()).unwrap_or_default();
         Some(Reason { classes, text: Some(strip_tokens(chosen)) })
     }
@@ -47,4 +52,37 @@ fn tokens(message: &str) -> Vec<Token> {
     tokens.sort();
     tokens.dedup();
     tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_telling_message_about_a_token_is_its_reason() {
+        let reasons: Reasons = serde_json::from_value(json!({
+            "sources": ["browser-log"], "about": "",
+            "patterns": [
+                { "text": "^No header", "classes": ["missing-allow-origin"] },
+                { "text": "^Did not succeed", "classes": ["connection-failed"], "general": true },
+                { "text": "^Failed", "classes": [], "general": true }
+            ]
+        }))
+        .expect("reasons");
+        let reason = |lines: &[&str]| {
+            let token = Token::random();
+            let mut messages = Messages::default();
+            messages.add(lines.iter().map(|line| format!("{line} https://a.test/{token}/b")).collect());
+            messages.add(vec!["No header at all".to_owned()]);
+            messages.reason(&reasons, &token).map(|reason| (reason.classes, reason.text.unwrap_or_default()))
+        };
+        let classes = |lines: &[&str]| reason(lines).map(|(classes, _)| classes);
+        assert_eq!(classes(&["No header", "Did not succeed", "Failed"]), Some(vec!["missing-allow-origin".to_owned()]));
+        assert_eq!(classes(&["Did not succeed", "Failed"]), Some(vec!["connection-failed".to_owned()]));
+        assert_eq!(classes(&["Failed"]), None, "it says only that something failed");
+        assert_eq!(reason(&["Odd", "Failed"]), Some((Vec::new(), "Odd https://a.test/b".to_owned())));
+        assert_eq!(classes(&[]), None);
+    }
 }

@@ -95,6 +95,13 @@ enum Attempt {
     Broken(String),
 }
 
+impl Attempt {
+    /// Whether the last step came to nothing.
+    fn blocked(&self) -> bool {
+        matches!(self, Self::Observed { page, .. } if page.last().is_some_and(is_blocked))
+    }
+}
+
 struct Runner<'r> {
     options: &'r RunOptions<'r>,
     guard: &'r Guard,
@@ -396,12 +403,9 @@ impl<'r> Runner<'r> {
     ) -> Result<(), RunError> {
         let reasons = &self.options.engine.reasons;
         let expecting: Vec<&Token> = attempts
-            .keys()
-            .filter(|position| {
-                let reason = cases[**position].stated.then.reason.as_ref();
-                reason.is_some_and(|reason| !reasons.silent_on(&reason.classes))
-            })
-            .map(|position| &placed[*position].token)
+            .iter()
+            .filter(|(position, attempt)| reasons.owed(cases[**position]) && attempt.blocked())
+            .map(|(position, _)| &placed[*position].token)
             .collect();
         let deadline = Instant::now() + STRAGGLER_LIMIT;
         let mut looks = interval(Duration::from_millis(100));
@@ -496,7 +500,7 @@ impl<'r> Runner<'r> {
 }
 
 fn is_blocked(result: &PageResult) -> bool {
-    matches!(result.result, ResultKind::NetworkError | ResultKind::Exception | ResultKind::Sent)
+    matches!(result.result, ResultKind::NetworkError | ResultKind::Exception | ResultKind::Sent | ResultKind::Timeout)
 }
 
 /// Gives up a document that did not start, with everything in it; returns how many documents that are. Its cases are
