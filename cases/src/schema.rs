@@ -1,22 +1,23 @@
 use schemars::{Schema, SchemaGenerator};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{CaseFile, Stated};
 
 /// The JSON Schema of a case file, for editors and for whoever writes cases with other tools. In a matrix every member
-/// may also be a placeholder, so a matrix' members are described but not checked by it; the loader checks them after
-/// they are filled in.
+/// may also be a placeholder, so a matrix' members are not checked by it; the loader checks them after they are filled
+/// in.
 #[must_use]
 pub fn case_file_schema() -> Schema {
     let mut generator = SchemaGenerator::default();
     let case = generator.subschema_for::<Stated>();
     let mut schema = generator.root_schema_for::<CaseFile>();
     schema.insert("title".to_owned(), "A Crosscheck case file".into());
-    // With defaults a case may leave out what the file gives once; the loader says what is missing after all.
-    if let Some(Value::Object(definitions)) = schema.get_mut("$defs")
-        && let Some(Value::Object(stated)) = definitions.get_mut("Stated")
-    {
-        stated.insert("required".to_owned(), json!(["id", "title"]));
+    if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
+        short_forms(definitions);
+        // With defaults a case may leave out what the file gives once; the loader says what is missing after all.
+        if let Some(Value::Object(stated)) = definitions.get_mut("Stated") {
+            stated.insert("required".to_owned(), json!(["id", "title"]));
+        }
     }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.insert("cases".to_owned(), json!({ "type": "array", "items": case }));
@@ -40,4 +41,27 @@ pub fn case_file_schema() -> Schema {
         );
     }
     schema
+}
+
+/// The short forms that case files may use, beside the long ones that the types describe.
+fn short_forms(definitions: &mut Map<String, Value>) {
+    let short = [
+        (
+            "PageResult",
+            json!({ "enum": ["network-error", "response", "basic", "cors", "opaque", "opaqueredirect", "sent", "timeout"] }),
+        ),
+        ("WireMessage", json!({ "type": "string", "description": "METHOD, METHOD URL, preflight, or preflight URL" })),
+        ("Document", json!({ "type": "string", "description": "The origin of a top-level page." })),
+        ("BodyKind", json!({ "type": "string" })),
+    ];
+    for (name, short) in short {
+        if let Some(definition) = definitions.get_mut(name) {
+            let long = definition.take();
+            *definition = json!({ "anyOf": [short, long] });
+        }
+    }
+    if let Some(page) = definitions.get_mut("Outcome").and_then(|outcome| outcome.pointer_mut("/properties/page")) {
+        let list = page.take();
+        *page = json!({ "anyOf": [{ "$ref": "#/$defs/PageResult" }, list] });
+    }
 }
