@@ -214,8 +214,10 @@
       xhr.addEventListener("load", () => (ended = "response"));
       xhr.addEventListener("timeout", () => (ended = "timeout"));
       xhr.addEventListener("abort", () => (ended = "exception"));
-      // Registered last, so that "loadend" itself is in the list.
-      xhr.addEventListener("loadend", () => resolve(ended === "exception" ? { ...seen(ended), error: "abort" } : seen(ended)));
+      // Registered last, so that "loadend" itself is in the list. A synchronous send() ends by returning or throwing.
+      xhr.addEventListener("loadend", () => {
+        if (!step.sync) resolve(ended === "exception" ? { ...seen(ended), error: "abort" } : seen(ended));
+      });
       try {
         xhr.open(step.method || "GET", url, !step.sync);
         if (step.withCredentials !== undefined) xhr.withCredentials = step.withCredentials;
