@@ -30,7 +30,8 @@ pub struct Behaviour {
     /// A URL for a Location line, after the headers; the status is then 302 unless it is stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect: Option<String>,
-    /// The body; its kind gives the Content-Type line where `headers` has none. Default: the text `hello`.
+    /// The body; its kind gives the Content-Type line where `headers` has none. Default: the text `hello`, and for a
+    /// CORS preflight nothing.
     pub body: Body,
     /// How the end of the body is made known.
     #[serde(skip_serializing_if = "is_default")]

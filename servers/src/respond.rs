@@ -116,18 +116,21 @@ fn response(behaviour: &Behaviour, filler: &Filler<'_>) -> Response {
     for cookie in &behaviour.cookies {
         headers.push("Set-Cookie", filler.set_cookie(&cookie.name, &cookie.value, &cookie.attributes));
     }
-    if let Some(content_type) = behaviour.body.content_type().filter(|_| !headers.contains("content-type")) {
+    // Nobody reads the body of a preflight's answer, and browsers that leave it unread give up the connection.
+    let unstated = behaviour.body == Body::default();
+    let content = if unstated && filler.request.is_preflight() { &Body::Empty } else { &behaviour.body };
+    if let Some(content_type) = content.content_type().filter(|_| !headers.contains("content-type")) {
         headers.push("Content-Type", content_type);
     }
     let status = match behaviour.redirect {
         Some(_) if behaviour.status == DEFAULT_STATUS => 302,
         _ => behaviour.status,
     };
-    let mut body = behaviour.body.pieces(|text| filler.fill(text));
+    let mut body = content.pieces(|text| filler.fill(text));
     let size = body.iter().map(|piece| piece.len() as u64).sum();
     // RFC 9110, 6.4.1: no body for these statuses, nor in answer to HEAD.
     let bodiless = status < 200 || status == 204 || status == 304;
-    let in_pieces = matches!(behaviour.body, Body::Pieces(_) | Body::Events(_));
+    let in_pieces = matches!(content, Body::Pieces(_) | Body::Events(_));
     let framing = match behaviour.length {
         Length::True if bodiless => Framing::None,
         Length::True if in_pieces => Framing::Chunked,
@@ -315,6 +318,14 @@ mod tests {
         assert_eq!(answer(rules.clone(), "OPTIONS", PREFLIGHT).status, 204);
         assert_eq!(answer(rules.clone(), "OPTIONS", &[]).status, 201, "an OPTIONS that is no preflight");
         assert_eq!(answer(rules, "PUT", &PREFLIGHT[..1]).status, 201);
+    }
+
+    #[test]
+    fn a_preflight_is_answered_without_a_body_unless_one_is_stated() {
+        let response = answer(json!({}), "OPTIONS", PREFLIGHT);
+        assert_eq!((response.body.concat(), response.framing), (Vec::new(), Framing::Length(0)));
+        assert!(!response.headers.contains("content-type"));
+        assert_eq!(answer(json!({"body": "text"}), "OPTIONS", PREFLIGHT).body.concat(), b"text");
     }
 
     #[test]
