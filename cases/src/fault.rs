@@ -44,7 +44,7 @@ impl Faults {
             .map(|fault| {
                 let text = texts.iter().find(|(file, _)| *file == fault.file).map(|(_, text)| text.clone());
                 ShownFault {
-                    message: fault.message.clone(),
+                    message: format!("{}:{}:{}: {}", fault.file.display(), fault.line, fault.column, fault.message),
                     span: fault.span,
                     text: NamedSource::new(fault.file.display().to_string(), text.unwrap_or_default()),
                 }
@@ -60,6 +60,9 @@ impl Diagnostic for Faults {
     }
 }
 
+/// The longest line that is shown.
+const LONGEST_LINE: usize = 1000;
+
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct ShownFault {
@@ -70,10 +73,25 @@ struct ShownFault {
 
 impl Diagnostic for ShownFault {
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.text)
+        // A file that is one endless line cannot be shown in place; the message names line and column.
+        let readable = self.text.inner().lines().all(|line| line.len() <= LONGEST_LINE);
+        readable.then_some(&self.text as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(std::iter::once(LabeledSpan::underline(self.span))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn a_file_of_one_endless_line_is_reported_without_showing_it() {
+        let text = format!(r#"{{"topic": "t", "about": "{}", "cases": 1}}"#, "x".repeat(70_000));
+        let faults = crate::load_text(Path::new("long.json"), &text).expect_err("a faulty file");
+        let shown = format!("{:?}", miette::Report::new(faults));
+        assert!(shown.contains("long.json:1:70") && shown.len() < 1000, "{shown}");
     }
 }

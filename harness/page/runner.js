@@ -7,30 +7,41 @@
   const config = CROSSCHECK;
   const DEFAULT_TIMEOUT_MS = 10000;
   const SOCKET_LANES = 3;
+  const REPORT_SIZE = 200;
+  const REPORT_INTERVAL_MS = 500;
   // What cases do to these must not touch the harness.
   const { fetch: ownFetch, Request: OwnRequest } = self;
 
   // --- Reports -------------------------------------------------------------------------------------------------------
 
   let pending = [];
-  let sending = false;
+  let last = Promise.resolve();
+  let timer;
 
-  // One report is under way at a time; what comes up meanwhile goes out together in the next.
-  async function report(item) {
+  // Results go out together: a report costs some browsers a connection of its own. One is under way at a time.
+  function report(item, now) {
     pending.push(item);
-    if (sending) return;
-    sending = true;
-    while (pending.length > 0) {
-      const batch = pending;
-      pending = [];
-      await post(config.report, JSON.stringify(batch));
+    if (now || pending.length >= REPORT_SIZE) {
+      flush();
+    } else if (timer === undefined) {
+      timer = setTimeout(flush, REPORT_INTERVAL_MS);
     }
-    sending = false;
+    return last;
   }
 
-  async function post(url, body) {
+  function flush() {
+    clearTimeout(timer);
+    timer = undefined;
+    const body = JSON.stringify(pending);
+    pending = [];
     // A no-cors POST of text reaches a server from every origin, opaque ones too.
-    await ownFetch(url, { method: "POST", mode: "no-cors", credentials: "omit", cache: "no-store", body });
+    const send = () => ownFetch(config.report, { method: "POST", mode: "no-cors", credentials: "omit", body });
+    last = last.then(send);
+  }
+
+  // A no-cors GET tells the servers' log that a step begins.
+  async function mark(one, step) {
+    await ownFetch(`${one.mark}?${step}`, { mode: "no-cors", credentials: "omit", cache: "no-store" });
   }
 
   // --- Cases ---------------------------------------------------------------------------------------------------------
@@ -48,7 +59,7 @@
   async function runCase(one) {
     for (const need of one.needs) {
       if (!(await hasFeature(need))) {
-        await report({ case: one.index, missing: need });
+        report({ case: one.index, missing: need });
         return;
       }
     }
@@ -56,10 +67,10 @@
     const page = [];
     for (let step = 0; step < one.steps.length; step += 1) {
       // Between steps a mark on the wire tells the servers' log which request belongs to which step.
-      if (step > 0) await post(`${one.mark}?${step}`, "");
+      if (step > 0) await mark(one, step);
       page.push(await runStep(one.steps[step]));
     }
-    await report({ case: one.index, page, ms: performance.now() - started });
+    report({ case: one.index, page, ms: performance.now() - started });
   }
 
   // Browsers let WebSockets wait for each other, Chromium up to seconds where many are under way, so they have a few
@@ -71,7 +82,7 @@
     const slow = (one) => has(one, (step) => "timeoutMs" in step || "timeout" in step);
     others.sort((one, other) => slow(other) - slow(one));
     await Promise.all([runLanes(sockets, SOCKET_LANES), runLanes(others, config.lanes)]);
-    await report({ done: true });
+    await report({ done: true }, true);
   }
 
   async function runLanes(waiting, lanes) {
@@ -80,7 +91,7 @@
         try {
           await runCase(one);
         } catch (error) {
-          await report({ case: one.index, broken: `${error}\n${error && error.stack}` });
+          report({ case: one.index, broken: `${error}\n${error && error.stack}` });
         }
       }
     };
@@ -387,7 +398,7 @@
   function startWorker(child, worker) {
     kept.push(worker);
     worker.onerror = (event) => {
-      report({ child: child.node, failed: `the worker could not start: ${event.message || "error event"}` });
+      report({ child: child.node, failed: `the worker could not start: ${event.message || "error event"}` }, true);
     };
   }
 
@@ -396,7 +407,7 @@
       try {
         await starters[child.kind](child);
       } catch (error) {
-        await report({ child: child.node, failed: `${error}` });
+        await report({ child: child.node, failed: `${error}` }, true);
       }
     }));
   }

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use crate::engine::Placeholders;
 use crate::guard::Guard;
-use crate::{Engine, Installed};
+use crate::{Engine, Installed, discover};
 
 /// How long a driver or display may take to come up.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -84,7 +84,14 @@ impl Driver {
         let program = installed.driver.display().to_string();
         let port = free_port().map_err(|source| DriverError::NoPort { program: program.clone(), source })?;
         let values = Placeholders { browser: &installed.browser, profile, port: stage_port, driver_port: port };
-        let mut command = guard.command(&installed.driver, profile);
+        let mut command = match hiding(&engine.hide) {
+            Some((bubblewrap, arguments)) => {
+                let mut command = guard.command(&bubblewrap, profile);
+                command.args(arguments).arg(&installed.driver);
+                command
+            }
+            None => guard.command(&installed.driver, profile),
+        };
         command.args(engine.driver_args.iter().map(|arg| values.text(arg)));
         command.envs(engine.environment.iter().map(|(name, value)| (name, values.text(value))));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -164,6 +171,29 @@ fn read_lines(stream: impl AsyncRead + Unpin + Send + 'static, kept: Arc<Mutex<V
             kept.push_back(text);
         }
     })
+}
+
+/// The program and arguments that run another one with these folders empty, where that works here.
+fn hiding(folders: &[String]) -> Option<(PathBuf, Vec<String>)> {
+    let present: Vec<&String> = folders.iter().filter(|folder| Path::new(folder).is_dir()).collect();
+    if present.is_empty() {
+        return None;
+    }
+    let bubblewrap = discover::find(&["bwrap".to_owned()])?;
+    let mut arguments: Vec<String> = ["--dev-bind", "/", "/", "--die-with-parent"].map(str::to_owned).to_vec();
+    for folder in present {
+        arguments.extend(["--tmpfs".to_owned(), folder.clone()]);
+    }
+    // Some machines forbid it, containers above all.
+    let works = std::process::Command::new(&bubblewrap)
+        .args(&arguments)
+        .arg("true")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    works.then_some((bubblewrap, arguments))
 }
 
 fn free_port() -> std::io::Result<u16> {

@@ -25,6 +25,9 @@ pub struct Engine {
     /// The driver's arguments.
     #[serde(default)]
     pub driver_args: Vec<String>,
+    /// Files and folders that driver and browser find empty, where this machine can do that (bubblewrap).
+    #[serde(default)]
+    pub hide: Vec<String>,
     /// Variables of the driver's and the browser's environment.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
