@@ -44,7 +44,7 @@ pub async fn ceilings(
     let source = Source::find(engine, webdriver)?;
     let stage = Stage::start(StageConfig::default()).await?;
     let port = stage.addresses().first().map_or(0, std::net::SocketAddr::port);
-    let session = Session::start(engine, &source, guard, port).await?;
+    let mut session = Session::start(engine, &source, guard, port).await?;
     let mut ceilings = Vec::new();
     let kinds = [
         ("simple fetches over http", "http", json!({}), 1.0),
@@ -53,7 +53,7 @@ pub async fn ceilings(
     ];
     let mut outcome = Ok(());
     for (about, scheme, init, messages) in kinds {
-        match flood(&session, &stage, scheme, init, lanes, duration).await {
+        match flood(&mut session, &stage, scheme, init, lanes, duration).await {
             Ok(Flooded { answered, ms }) => {
                 ceilings.push(Ceiling { about, requests_per_second: answered * messages * 1000.0 / ms });
             }
@@ -69,7 +69,7 @@ pub async fn ceilings(
 }
 
 async fn flood(
-    session: &Session,
+    session: &mut Session,
     stage: &Stage,
     scheme: &str,
     init: Value,
@@ -102,7 +102,7 @@ async fn flood(
     route(&server, "/flood", Behaviour { headers, ..Behaviour::default() });
     let (watcher, mut arrivals) = mpsc::unbounded_channel::<Exchange>();
     stage.publish_watched(token.clone(), site, watcher);
-    session.navigate(&format!("{page}/{token}/")).await?;
+    session.navigate(0, &format!("{page}/{token}/")).await?;
     let report = async {
         while let Some(exchange) = arrivals.recv().await {
             if exchange.target.ends_with("/report") {

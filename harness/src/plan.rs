@@ -23,32 +23,50 @@ pub(crate) struct Node {
 /// same top-level page.
 pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
-    let mut window_of: HashMap<&Document, usize> = HashMap::new();
-    let mut node_of: HashMap<&Document, usize> = HashMap::new();
+    let mut window_of: HashMap<(&Document, bool), usize> = HashMap::new();
+    let mut node_of: HashMap<(usize, &Document), usize> = HashMap::new();
     for (position, case) in cases.iter().enumerate() {
         let document = &case.stated.page;
         if document.kind == DocumentKind::None {
             continue;
         }
-        let window = *window_of.entry(document.top()).or_insert_with(|| {
+        let window = *window_of.entry((document.top(), opens_popup(document))).or_insert_with(|| {
             windows.push(Window { nodes: Vec::new() });
             windows.len() - 1
         });
-        let node = node(&mut windows[window], document, &mut node_of);
+        let node = node(&mut windows, window, document, &mut node_of);
         windows[window].nodes[node].cases.push(position);
     }
     windows
 }
 
+/// Whether a pop-up stands in the chain of what the document is in. Pop-ups take the focus and are refused to pages
+/// that do not have it, so they have windows of their own.
+fn opens_popup(document: &Document) -> bool {
+    document.kind == DocumentKind::Popup || document.within.as_deref().is_some_and(opens_popup)
+}
+
+impl Window {
+    /// Whether it has to have the browser for itself.
+    pub(crate) fn alone(&self) -> bool {
+        self.nodes.iter().any(|node| node.document.kind == DocumentKind::Popup)
+    }
+}
+
 /// The position of a document in its window, put there with what it is in where it is new.
-fn node<'c>(window: &mut Window, document: &'c Document, node_of: &mut HashMap<&'c Document, usize>) -> usize {
-    if let Some(position) = node_of.get(document) {
+fn node<'c>(
+    windows: &mut [Window],
+    window: usize,
+    document: &'c Document,
+    node_of: &mut HashMap<(usize, &'c Document), usize>,
+) -> usize {
+    if let Some(position) = node_of.get(&(window, document)) {
         return *position;
     }
-    let parent = document.within.as_deref().map(|within| node(window, within, node_of));
-    window.nodes.push(Node { document: document.clone(), parent, cases: Vec::new() });
-    node_of.insert(document, window.nodes.len() - 1);
-    window.nodes.len() - 1
+    let parent = document.within.as_deref().map(|within| node(windows, window, within, node_of));
+    windows[window].nodes.push(Node { document: document.clone(), parent, cases: Vec::new() });
+    node_of.insert((window, document), windows[window].nodes.len() - 1);
+    windows[window].nodes.len() - 1
 }
 
 #[cfg(test)]

@@ -1,28 +1,20 @@
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crosscheck_cases::{Case, DocumentKind, PageResult, Placed, Probe, ResultKind, Suite};
+use crosscheck_cases::{Case, DocumentKind, Probe, Reason, Suite};
 use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary, Verdict};
 use crosscheck_servers::{Exchange, Stage, StageConfig, StageError, Token};
-use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
 
+use crate::attempt::{Attempt, Setting, Settled, attempt};
 use crate::guard::Guard;
 use crate::judge::{Judgement, combine, judge};
-use crate::page::{Report, add_mark, publish, reports};
-use crate::plan::{Window, plan};
-use crate::reasons::Messages;
 use crate::session::{Session, Source};
 use crate::{Engine, Expectations, JournalError, RunEvent, SessionError, client, observe};
 
-/// How long nothing at all may come from a window before its cases count as stuck. Longer than any step may take.
-const SILENCE_LIMIT: Duration = Duration::from_secs(25);
-/// How often a browser is asked whether it is still there while nothing comes from it.
-const ALIVE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long messages and requests that follow a result may take to come in.
-const STRAGGLER_LIMIT: Duration = Duration::from_secs(2);
 /// How many sessions in a row may be lost before the environment counts as broken.
 const LOST_SESSIONS: usize = 3;
+/// How many times a case is tried that comes to no result at all.
+const ATTEMPTS: u32 = 3;
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -87,21 +79,6 @@ pub async fn run(
     outcome
 }
 
-/// What one attempt at a case gave.
-#[derive(Clone, Debug)]
-enum Attempt {
-    Observed { page: Vec<PageResult>, ms: f64 },
-    Skipped(String),
-    Broken(String),
-}
-
-impl Attempt {
-    /// Whether the last step came to nothing.
-    fn blocked(&self) -> bool {
-        matches!(self, Self::Observed { page, .. } if page.last().is_some_and(is_blocked))
-    }
-}
-
 struct Runner<'r> {
     options: &'r RunOptions<'r>,
     guard: &'r Guard,
@@ -151,7 +128,7 @@ impl<'r> Runner<'r> {
         })
     }
 
-    /// Runs every case once; cases that fail, a second time in a window of their own, to tell flaky from wrong.
+    /// Runs every case once; cases that fail, a second time, to tell flaky from wrong.
     async fn round(
         &mut self,
         cases: &[&'r Case],
@@ -159,8 +136,7 @@ impl<'r> Runner<'r> {
         records: &mut HashMap<String, CaseRecord>,
         listen: &mut dyn FnMut(&RunEvent) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
-        let mut again: Vec<&'r Case> = Vec::new();
-        let mut finish = |record: CaseRecord, records: &mut HashMap<String, CaseRecord>| {
+        let mut finish = |record: CaseRecord| {
             let record = match records.remove(&record.id) {
                 Some(earlier) => merge(earlier, record),
                 None => record,
@@ -171,31 +147,99 @@ impl<'r> Runner<'r> {
             records.insert(record.id.clone(), record);
             Ok::<(), RunError>(())
         };
-        for case in cases.iter().filter(|case| case.stated.page.kind == DocumentKind::None) {
-            let record = self.run_client(case).await;
-            finish(record, records)?;
+        let (without, with): (Vec<&Case>, Vec<&Case>) =
+            cases.iter().partition(|case| case.stated.page.kind == DocumentKind::None);
+        for case in without {
+            finish(self.run_client(case).await)?;
         }
-        for window in plan(cases) {
-            for record in self.run_window(&window, cases).await? {
-                if matches!(record.verdict, Verdict::Fail | Verdict::Error) {
-                    let case = cases.iter().find(|case| case.id == record.id);
-                    again.extend(case.copied());
-                    records.insert(format!("first attempt at {}", record.id), record);
-                } else {
-                    finish(record, records)?;
+        let mut failed: HashMap<String, CaseRecord> = HashMap::new();
+        self.run_all(&with, &mut |record| match record.verdict {
+            Verdict::Fail | Verdict::Error => {
+                failed.insert(record.id.clone(), record);
+                Ok(())
+            }
+            _ => finish(record),
+        })
+        .await?;
+        let again: Vec<&Case> = with.iter().copied().filter(|case| failed.contains_key(&case.id)).collect();
+        self.run_all(&again, &mut |record| match failed.remove(&record.id) {
+            Some(first) => finish(merge(first, record)),
+            None => finish(record),
+        })
+        .await
+    }
+
+    /// Runs every case to a record. Cases that a crash or a hang leaves without a result are tried again, each alone,
+    /// in a fresh session.
+    async fn run_all(
+        &mut self,
+        cases: &[&Case],
+        finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        for (case, why) in self.attempt(cases, 1, finish).await? {
+            let mut left = Some(why);
+            for number in 2..=ATTEMPTS {
+                left = self.attempt(&[case], number, finish).await?.pop().map(|(_, why)| why);
+                if left.is_none() {
+                    break;
                 }
             }
-        }
-        for window in plan(&again) {
-            for record in self.run_window(&window, &again).await? {
-                let merged = match records.remove(&format!("first attempt at {}", record.id)) {
-                    Some(first) => merge(first, record),
-                    None => record,
-                };
-                finish(merged, records)?;
+            if let Some(why) = left {
+                finish(record(self.options, case, Attempt::Broken(why), Vec::new(), None, ATTEMPTS))?;
             }
         }
         Ok(())
+    }
+
+    /// One attempt at cases. Gives those that came to no result, with what kept them from it.
+    async fn attempt<'c>(
+        &mut self,
+        cases: &[&'c Case],
+        number: u32,
+        finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
+    ) -> Result<Vec<(&'c Case, String)>, RunError> {
+        if cases.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.session().await?;
+        let Some(mut session) = self.session.take() else { return Ok(Vec::new()) };
+        let options = self.options;
+        let setting = Setting {
+            stage: &self.stage,
+            reasons: &options.engine.reasons,
+            expectations: options.expectations,
+            lanes: options.lanes,
+        };
+        let mut settled = vec![false; cases.len()];
+        let outcome = attempt(setting, &mut session, cases, &mut |one: Settled| {
+            settled[one.position] = true;
+            finish(record(options, cases[one.position], one.attempt, one.log, one.reason, number))
+        })
+        .await;
+        if settled.contains(&true) {
+            self.lost = 0;
+        }
+        let why = match outcome {
+            Err(error) => {
+                session.stop().await;
+                return Err(error);
+            }
+            Ok(None) => {
+                self.session = Some(session);
+                "the page gave no result".to_owned()
+            }
+            Ok(Some(why)) => {
+                tracing::warn!("the session is given up: {why}");
+                session.abandon().await;
+                self.lost += 1;
+                if self.lost >= LOST_SESSIONS {
+                    return Err(SessionError::Lost(format!("{why} ({LOST_SESSIONS} sessions in a row)")).into());
+                }
+                why
+            }
+        };
+        let left = cases.iter().zip(settled).filter(|(_, settled)| !settled);
+        Ok(left.map(|(case, _)| (*case, why.clone())).collect())
     }
 
     /// The running session, or a new one.
@@ -217,229 +261,6 @@ impl<'r> Runner<'r> {
         self.session.as_mut().ok_or_else(|| SessionError::Lost("no session".to_owned()).into())
     }
 
-    /// Runs the cases of a window. Cases that a crash or a hang leaves without a result are tried again, each alone,
-    /// in a fresh session.
-    async fn run_window(&mut self, window: &Window, cases: &[&'r Case]) -> Result<Vec<CaseRecord>, RunError> {
-        let (mut records, unfinished) = self.attempt_window(window, cases).await?;
-        for (position, why) in unfinished {
-            let case = cases[position];
-            let alone = [case];
-            let mut attempts = 1;
-            let record = loop {
-                attempts += 1;
-                let windows = plan(&alone);
-                let Some(window) = windows.first() else {
-                    break self.record(case, Attempt::Broken(why.clone()), Vec::new(), None, attempts);
-                };
-                let (mut finished, unfinished) = self.attempt_window(window, &alone).await?;
-                if let Some(mut record) = finished.pop() {
-                    record.attempts = attempts;
-                    break record;
-                }
-                if attempts > 2 {
-                    let why = unfinished.into_iter().next().map_or(why, |(_, why)| why);
-                    break self.record(case, Attempt::Broken(why), Vec::new(), None, attempts);
-                }
-            };
-            records.push(record);
-        }
-        Ok(records)
-    }
-
-    /// One attempt at a window: the records of the cases that gave a result, and the others with what kept them from it.
-    async fn attempt_window(
-        &mut self,
-        window: &Window,
-        cases: &[&'r Case],
-    ) -> Result<(Vec<CaseRecord>, Vec<(usize, String)>), RunError> {
-        let positions: Vec<usize> = window.nodes.iter().flat_map(|node| node.cases.iter().copied()).collect();
-        let wanted: HashMap<usize, ()> = positions.iter().map(|position| (*position, ())).collect();
-        // Only the window's own cases get a token; the others keep their place in the list.
-        let idle = Token::random();
-        let placed: Vec<Placed> = cases
-            .iter()
-            .enumerate()
-            .map(
-                |(position, case)| {
-                    if wanted.contains_key(&position) { case.place(&Token::random()) } else { empty(&idle) }
-                },
-            )
-            .collect();
-        for position in &positions {
-            let mut site = placed[*position].site.clone();
-            add_mark(&mut site, &cases[*position].stated.page);
-            self.stage.publish(placed[*position].token.clone(), site);
-        }
-        let (watcher, mut arrivals) = mpsc::unbounded_channel();
-        let published = publish(&self.stage, window, cases, &placed, self.options.lanes, &watcher);
-        drop(watcher);
-        let mut attempts: HashMap<usize, Attempt> = HashMap::new();
-        let clock = Instant::now();
-        let mut lost = self.drive(window, cases, &published.url, &mut arrivals, &mut attempts).await?;
-        let driven = clock.elapsed();
-        let mut messages = Messages::default();
-        if lost.is_none()
-            && let Err(error) = self.read_messages(cases, &placed, &attempts, &mut messages).await
-        {
-            lost = Some(error.to_string());
-        }
-        tracing::debug!(
-            "{} cases in {} documents of {}: {} ms in the page, {} ms for its messages",
-            positions.len(),
-            window.nodes.len(),
-            window.nodes.first().map(|node| node.document.to_string()).unwrap_or_default(),
-            driven.as_millis(),
-            (clock.elapsed() - driven).as_millis()
-        );
-        let mut records = Vec::new();
-        let mut unfinished = Vec::new();
-        for position in positions {
-            let case = cases[position];
-            let token = &placed[position].token;
-            match attempts.remove(&position) {
-                Some(attempt) => {
-                    let log = self.log(case, token, &attempt).await;
-                    let reason = messages.reason(&self.options.engine.reasons, token);
-                    records.push(self.record(case, attempt, log, reason, 1));
-                }
-                None => {
-                    self.stage.withdraw(token);
-                    unfinished.push((position, lost.clone().unwrap_or_else(|| "the page gave no result".to_owned())));
-                }
-            }
-        }
-        for token in &published.tokens {
-            self.stage.withdraw(token);
-        }
-        tracing::debug!("{} ms in all", clock.elapsed().as_millis());
-        if !records.is_empty() {
-            self.lost = 0;
-        }
-        if let Some(why) = lost {
-            self.lost += 1;
-            tracing::warn!("the session is given up: {why}");
-            if let Some(session) = self.session.take() {
-                session.abandon().await;
-            }
-            if self.lost >= LOST_SESSIONS {
-                return Err(SessionError::Lost(format!("{why} ({LOST_SESSIONS} sessions in a row)")).into());
-            }
-        }
-        Ok((records, unfinished))
-    }
-
-    /// Loads a window and collects what its documents report, until all are done. Returns why the session has to be
-    /// given up, where it has.
-    async fn drive(
-        &mut self,
-        window: &Window,
-        cases: &[&'r Case],
-        url: &str,
-        arrivals: &mut mpsc::UnboundedReceiver<Exchange>,
-        attempts: &mut HashMap<usize, Attempt>,
-    ) -> Result<Option<String>, RunError> {
-        let session = self.session().await?;
-        if let Err(error) = session.navigate(url).await {
-            return Ok(Some(error.to_string()));
-        }
-        let mut waiting = window.nodes.len();
-        let mut alive = interval(ALIVE_INTERVAL);
-        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        alive.reset();
-        let mut last_arrival = Instant::now();
-        while waiting > 0 {
-            let exchange = tokio::select! {
-                arrival = arrivals.recv() => arrival,
-                _ = alive.tick() => {
-                    if let Err(error) = session.ping().await {
-                        return Ok(Some(error.to_string()));
-                    }
-                    if last_arrival.elapsed() > SILENCE_LIMIT {
-                        return Ok(Some(format!("the page was silent for {} seconds", SILENCE_LIMIT.as_secs())));
-                    }
-                    continue;
-                }
-            };
-            let Some(exchange) = exchange else { break };
-            last_arrival = Instant::now();
-            let Some(batch) = reports(&exchange) else { continue };
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => return Ok(Some(format!("a page sent a report that cannot be read: {error}"))),
-            };
-            for report in batch {
-                match report {
-                    Report::Ran { case, page, ms } => {
-                        let attempt = match serde_json::from_value(page) {
-                            Ok(page) => Attempt::Observed { page, ms },
-                            Err(error) => Attempt::Broken(format!("a result that cannot be read: {error}")),
-                        };
-                        attempts.insert(case, attempt);
-                    }
-                    Report::Missing { case, missing } => {
-                        let about =
-                            crosscheck_cases::feature(&missing).map_or(missing.as_str(), |one| one.about.as_str());
-                        attempts.insert(case, Attempt::Skipped(format!("the browser has no {about}")));
-                    }
-                    Report::Broken { case, broken } => {
-                        attempts.insert(case, Attempt::Broken(broken));
-                    }
-                    Report::Failed { child, failed } => {
-                        waiting -= fail_node(window, child, &failed, cases, attempts);
-                    }
-                    Report::Done { .. } => waiting -= 1,
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Reads the engine's messages; again, for a while, as long as an expected block has none yet.
-    async fn read_messages(
-        &mut self,
-        cases: &[&'r Case],
-        placed: &[Placed],
-        attempts: &HashMap<usize, Attempt>,
-        messages: &mut Messages,
-    ) -> Result<(), RunError> {
-        let reasons = &self.options.engine.reasons;
-        let expecting: Vec<&Token> = attempts
-            .iter()
-            .filter(|(position, attempt)| {
-                let case = cases[**position];
-                reasons.owed(case) && attempt.blocked() && self.options.expectations.of(case).is_none()
-            })
-            .map(|(position, _)| &placed[*position].token)
-            .collect();
-        let deadline = Instant::now() + STRAGGLER_LIMIT;
-        let mut looks = interval(Duration::from_millis(100));
-        loop {
-            looks.tick().await;
-            let session = self.session().await?;
-            messages.add(session.messages().await?);
-            if expecting.iter().all(|token| messages.has(token)) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                let silent = expecting.iter().filter(|token| !messages.has(token)).count();
-                tracing::debug!("{silent} blocks are left without a reason");
-                return Ok(());
-            }
-        }
-    }
-
-    /// The wire log of a case. Where the page does not wait for an answer, it is waited for here.
-    async fn log(&self, case: &Case, token: &Token, attempt: &Attempt) -> Vec<Exchange> {
-        if let Attempt::Observed { page, .. } = attempt
-            && page.iter().any(|result| result.result == ResultKind::Sent)
-            && self.options.expectations.of(case).is_none()
-        {
-            let wanted = case.stated.then.wire.as_ref().map_or(0, Vec::len) + page.len() - 1;
-            self.stage.wait_for(token, STRAGGLER_LIMIT, |log| log.len() >= wanted).await;
-        }
-        self.stage.withdraw(token)
-    }
-
     /// A case without a browser.
     async fn run_client(&mut self, case: &Case) -> CaseRecord {
         let token = Token::random();
@@ -455,91 +276,58 @@ impl<'r> Runner<'r> {
         }
         let log = self.stage.withdraw(&token);
         let ms = clock.elapsed().as_secs_f64() * 1000.0;
-        self.record(case, Attempt::Observed { page, ms }, log, None, 1)
-    }
-
-    fn record(
-        &self,
-        case: &Case,
-        attempt: Attempt,
-        log: Vec<Exchange>,
-        reason: Option<crosscheck_cases::Reason>,
-        attempts: u32,
-    ) -> CaseRecord {
-        let mut record = CaseRecord {
-            id: case.id.clone(),
-            area: case.topic.clone(),
-            requires: case.stated.requires.clone(),
-            verdict: Verdict::Error,
-            level: case.stated.level,
-            note: None,
-            link: None,
-            case: case.stated.clone(),
-            observed: None,
-            differences: Vec::new(),
-            wire: Vec::new(),
-            attempts,
-            duration_ms: 0.0,
-            source: format!("{}:{}", case.file.display(), case.line),
-        };
-        match attempt {
-            Attempt::Skipped(why) => {
-                record.verdict = Verdict::Skipped;
-                record.note = Some(why);
-            }
-            Attempt::Broken(why) => record.note = Some(why),
-            Attempt::Observed { page, ms } => {
-                // A page without a block may still have said something; only blocks have reasons.
-                let blocked = page.last().is_some_and(is_blocked);
-                let (mut observed, wire) = observe::observe(page, log, reason.filter(|_| blocked));
-                let reasons = &self.options.engine.reasons;
-                let Judgement { verdict, differences, note, link } =
-                    judge(case, &observed, reasons, self.options.expectations);
-                observe::trim(&mut observed, &case.stated.then);
-                record.verdict = verdict;
-                record.differences = differences;
-                record.note = note;
-                record.link = link;
-                record.observed = Some(observed);
-                record.wire = wire;
-                record.duration_ms = ms;
-            }
-        }
-        record
+        record(self.options, case, Attempt::Observed { page, ms }, log, None, 1)
     }
 }
 
-fn is_blocked(result: &PageResult) -> bool {
-    matches!(result.result, ResultKind::NetworkError | ResultKind::Exception | ResultKind::Sent | ResultKind::Timeout)
-}
-
-/// Gives up a document that did not start, with everything in it; returns how many documents that are. Its cases are
-/// skipped where they need the very feature, and errors otherwise.
-fn fail_node(
-    window: &Window,
-    node: usize,
-    why: &str,
-    cases: &[&Case],
-    attempts: &mut HashMap<usize, Attempt>,
-) -> usize {
-    let Some(failed) = window.nodes.get(node) else { return 0 };
-    let kind = failed.document.kind;
-    let feature = match kind {
-        DocumentKind::SharedWorker => "shared-worker",
-        DocumentKind::ServiceWorker => "service-worker",
-        _ => "",
+/// The record of a case from what came of an attempt at it.
+fn record(
+    options: &RunOptions<'_>,
+    case: &Case,
+    attempt: Attempt,
+    log: Vec<Exchange>,
+    reason: Option<Reason>,
+    attempts: u32,
+) -> CaseRecord {
+    let mut record = CaseRecord {
+        id: case.id.clone(),
+        area: case.topic.clone(),
+        requires: case.stated.requires.clone(),
+        verdict: Verdict::Error,
+        level: case.stated.level,
+        note: None,
+        link: None,
+        case: case.stated.clone(),
+        observed: None,
+        differences: Vec::new(),
+        wire: Vec::new(),
+        attempts,
+        duration_ms: 0.0,
+        source: format!("{}:{}", case.file.display(), case.line),
     };
-    for position in &failed.cases {
-        let attempt = if cases[*position].stated.needs.iter().any(|need| need == feature) {
-            Attempt::Skipped(format!("the browser cannot start a {feature} here: {why}"))
-        } else {
-            Attempt::Broken(format!("{} did not start: {why}", failed.document))
-        };
-        attempts.entry(*position).or_insert(attempt);
+    // A page without a block may still have said something; only blocks have reasons.
+    let reason = reason.filter(|_| attempt.blocked());
+    match attempt {
+        Attempt::Skipped(why) => {
+            record.verdict = Verdict::Skipped;
+            record.note = Some(why);
+        }
+        Attempt::Broken(why) => record.note = Some(why),
+        Attempt::Observed { page, ms } => {
+            let (mut observed, wire) = observe::observe(page, log, reason);
+            let Judgement { verdict, differences, note, link } =
+                judge(case, &observed, &options.engine.reasons, options.expectations);
+            observe::trim(&mut observed, &case.stated.then);
+            record.verdict = verdict;
+            record.differences = differences;
+            record.note = note;
+            record.link = link;
+            record.observed = Some(observed);
+            record.wire = wire;
+            record.duration_ms = ms;
+        }
     }
-    let children: Vec<usize> =
-        (0..window.nodes.len()).filter(|child| window.nodes[*child].parent == Some(node)).collect();
-    1 + children.into_iter().map(|child| fail_node(window, child, why, cases, attempts)).sum::<usize>()
+    record
 }
 
 /// One record of two attempts at a case: the later one, with a verdict over both.
@@ -560,10 +348,6 @@ fn merge(earlier: CaseRecord, later: CaseRecord) -> CaseRecord {
         _ => later.note.clone(),
     };
     CaseRecord { verdict, note, attempts: earlier.attempts + later.attempts, ..later }
-}
-
-fn empty(token: &Token) -> Placed {
-    Placed { token: token.clone(), site: crosscheck_servers::Site::new(), steps: Vec::new() }
 }
 
 fn timestamp(at: std::time::SystemTime) -> String {

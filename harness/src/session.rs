@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fantoccini::error::{CmdError, NewSessionError};
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -58,6 +58,9 @@ pub(crate) struct Session {
     output: Option<Output>,
     sources: Vec<ReasonSource>,
     profile: PathBuf,
+    /// The tabs that were opened so far, and the one that commands go to.
+    tabs: Vec<WindowHandle>,
+    current_tab: usize,
     /// The version that the browser states.
     pub(crate) version: String,
     /// Its platform.
@@ -148,24 +151,36 @@ impl Session {
         };
         let (version, platform) = (stated("browserVersion"), stated("platformName"));
         let sources = engine.reasons.sources.clone();
-        let mut session = Self { client, driver, output, sources, profile, version, platform };
+        let mut session =
+            Self { client, driver, output, sources, profile, tabs: Vec::new(), current_tab: 0, version, platform };
         // What the browser said while it started belongs to no case; Firefox's listener is set by this.
         session.messages().await?;
         Ok(session)
     }
 
-    /// Navigates the window. The page load strategy is `none`: it returns before the page is loaded.
-    pub(crate) async fn navigate(&self, url: &str) -> Result<(), SessionError> {
+    /// Navigates a tab; tabs are opened as they are needed. The page load strategy is `none`: it returns before the
+    /// page is loaded.
+    pub(crate) async fn navigate(&mut self, tab: usize, url: &str) -> Result<(), SessionError> {
+        if self.tabs.is_empty() {
+            self.tabs.push(within(self.client.window()).await?);
+        }
+        while self.tabs.len() <= tab {
+            let opened = within(self.client.new_window(true)).await?.handle;
+            self.tabs.push(WindowHandle::try_from(opened).map_err(|error| SessionError::Lost(error.to_string()))?);
+        }
+        if self.current_tab != tab {
+            within(self.client.switch_to_window(self.tabs[tab].clone())).await?;
+            self.current_tab = tab;
+        }
         within(self.client.goto(url)).await
-    }
-
-    /// Asks whether the browser is still there, all the way to the page.
-    pub(crate) async fn ping(&self) -> Result<(), SessionError> {
-        within(self.client.current_url()).await.map(drop)
     }
 
     /// The messages that the browser gave since the last call, oldest first.
     pub(crate) async fn messages(&mut self) -> Result<Vec<String>, SessionError> {
+        if self.sources.is_empty() {
+            // At least it is asked whether it is still there.
+            within(self.client.current_url()).await?;
+        }
         let mut messages = Vec::new();
         for source in self.sources.clone() {
             messages.extend(match source {

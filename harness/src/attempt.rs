@@ -1,0 +1,331 @@
+//! One attempt at a list of cases: loads their documents in the tabs of a browser and settles each case as soon as
+//! all that is to know of it is there.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crosscheck_cases::{Case, DocumentKind, PageResult, Placed, Reason, ResultKind};
+use crosscheck_servers::{Exchange, Stage, Token};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::engine::Reasons;
+use crate::page::{Published, Report, add_mark, publish, reports};
+use crate::plan::{Window, plan};
+use crate::reasons::Messages;
+use crate::session::Session;
+use crate::{Expectations, RunError};
+
+/// How long nothing at all may come from the pages before their cases count as stuck. Longer than any step may take.
+const SILENCE_LIMIT: Duration = Duration::from_secs(25);
+/// How often the engine's messages are read, and what is known by then is settled.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long messages and requests that follow the last result may take to come in.
+const STRAGGLER_LIMIT: Duration = Duration::from_secs(2);
+/// How many top-level pages are open at the same time.
+const TABS: usize = 4;
+
+/// What became of a case.
+#[derive(Clone, Debug)]
+pub(crate) enum Attempt {
+    /// It ran: what the page saw of each step, and how many milliseconds that took.
+    Observed { page: Vec<PageResult>, ms: f64 },
+    /// It needs what the browser does not have.
+    Skipped(String),
+    /// The harness failed.
+    Broken(String),
+}
+
+impl Attempt {
+    /// Whether the last step came to nothing.
+    pub(crate) fn blocked(&self) -> bool {
+        matches!(self, Self::Observed { page, .. } if page.last().is_some_and(is_blocked))
+    }
+
+    /// Whether a step handed over a request for whose end the page does not wait.
+    fn sent(&self) -> bool {
+        matches!(self, Self::Observed { page, .. } if page.iter().any(|result| result.result == ResultKind::Sent))
+    }
+}
+
+fn is_blocked(result: &PageResult) -> bool {
+    matches!(result.result, ResultKind::NetworkError | ResultKind::Exception | ResultKind::Sent | ResultKind::Timeout)
+}
+
+/// A case with all that there is to know of it.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    /// Its position in the list.
+    pub(crate) position: usize,
+    pub(crate) attempt: Attempt,
+    /// What the servers received of it, the harness' marks included.
+    pub(crate) log: Vec<Exchange>,
+    /// What the engine said about it.
+    pub(crate) reason: Option<Reason>,
+}
+
+/// What an attempt works with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'s> {
+    pub(crate) stage: &'s Stage,
+    pub(crate) reasons: &'s Reasons,
+    pub(crate) expectations: &'s Expectations,
+    /// How many cases of a document run at the same time.
+    pub(crate) lanes: usize,
+}
+
+/// Runs the cases that need a browser; `settle` gets each as soon as it is settled. Returns why the session has to be
+/// given up, where it has: the cases that were not settled then have no result.
+pub(crate) async fn attempt(
+    setting: Setting<'_>,
+    session: &mut Session,
+    cases: &[&Case],
+    settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
+) -> Result<Option<String>, RunError> {
+    let mut batch = Batch::publish(setting, cases);
+    let driven = batch.drive(session, settle).await;
+    for token in batch.tokens() {
+        setting.stage.withdraw(token);
+    }
+    driven
+}
+
+/// The published windows and cases of an attempt, and what came of them so far.
+struct Batch<'b> {
+    setting: Setting<'b>,
+    cases: &'b [&'b Case],
+    placed: Vec<Placed>,
+    windows: Vec<Window>,
+    published: Vec<Published>,
+    /// Which window a document's token belongs to.
+    window_of: HashMap<Token, usize>,
+    arrivals: mpsc::UnboundedReceiver<Exchange>,
+    /// How many documents of each window are not done yet.
+    open: Vec<usize>,
+    /// What was reported and is not settled, with the number of looks at the engine's messages before it.
+    reported: HashMap<usize, (Attempt, u32)>,
+    messages: Messages,
+    looks: u32,
+}
+
+impl<'b> Batch<'b> {
+    fn publish(setting: Setting<'b>, cases: &'b [&'b Case]) -> Self {
+        let placed: Vec<Placed> = cases.iter().map(|case| case.place(&Token::random())).collect();
+        for (placed, case) in placed.iter().zip(cases).filter(|(_, case)| case.stated.page.kind != DocumentKind::None) {
+            let mut site = placed.site.clone();
+            add_mark(&mut site, &case.stated.page);
+            setting.stage.publish(placed.token.clone(), site);
+        }
+        let mut windows = plan(cases);
+        // The longest first, so that the others end beside it.
+        windows
+            .sort_by_key(|window| std::cmp::Reverse(window.nodes.iter().map(|node| node.cases.len()).sum::<usize>()));
+        let (watcher, arrivals) = mpsc::unbounded_channel();
+        let published: Vec<Published> = windows
+            .iter()
+            .map(|window| publish(setting.stage, window, cases, &placed, setting.lanes, &watcher))
+            .collect();
+        let window_of = published
+            .iter()
+            .enumerate()
+            .flat_map(|(position, published)| published.tokens.iter().map(move |token| (token.clone(), position)))
+            .collect();
+        let open = windows.iter().map(|window| window.nodes.len()).collect();
+        Self {
+            setting,
+            cases,
+            placed,
+            windows,
+            published,
+            window_of,
+            arrivals,
+            open,
+            reported: HashMap::new(),
+            messages: Messages::default(),
+            looks: 0,
+        }
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = &Token> {
+        let documents = self.published.iter().flat_map(|published| &published.tokens);
+        documents.chain(self.placed.iter().map(|placed| &placed.token))
+    }
+
+    /// Loads the windows, a few at a time, and takes in what their documents report until all are done.
+    async fn drive(
+        &mut self,
+        session: &mut Session,
+        settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
+    ) -> Result<Option<String>, RunError> {
+        let mut waiting: VecDeque<usize> = (0..self.windows.len()).collect();
+        let mut free: Vec<usize> = (0..TABS.min(waiting.len())).rev().collect();
+        let mut tab_of: HashMap<usize, usize> = HashMap::new();
+        let mut looks = interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.reset();
+        let mut last_arrival = Instant::now();
+        loop {
+            while let (Some(tab), Some(window)) = (free.last().copied(), waiting.front().copied()) {
+                let alone = tab_of.keys().chain([&window]).any(|window| self.windows[*window].alone());
+                if alone && !tab_of.is_empty() {
+                    break;
+                }
+                if let Err(error) = session.navigate(tab, &self.published[window].url).await {
+                    return Ok(Some(error.to_string()));
+                }
+                free.pop();
+                waiting.pop_front();
+                tab_of.insert(window, tab);
+            }
+            if self.open.iter().all(|open| *open == 0) {
+                break;
+            }
+            tokio::select! {
+                Some(exchange) = self.arrivals.recv() => {
+                    last_arrival = Instant::now();
+                    match self.take_in(&exchange) {
+                        Err(why) => return Ok(Some(why)),
+                        Ok(None) => {}
+                        Ok(Some(window)) => free.extend(tab_of.remove(&window)),
+                    }
+                }
+                _ = looks.tick() => {
+                    if let Err(error) = self.look(session).await {
+                        return Ok(Some(error));
+                    }
+                    self.settle(false, settle).await?;
+                    if last_arrival.elapsed() > SILENCE_LIMIT {
+                        return Ok(Some(format!("the pages were silent for {} seconds", SILENCE_LIMIT.as_secs())));
+                    }
+                }
+            }
+        }
+        let deadline = Instant::now() + STRAGGLER_LIMIT;
+        let mut looks = interval(Duration::from_millis(50));
+        loop {
+            looks.tick().await;
+            if let Err(error) = self.look(session).await {
+                return Ok(Some(error));
+            }
+            let owing = self.reported.iter().filter(|(position, (attempt, _))| self.owes(**position, attempt)).count();
+            if owing == 0 {
+                break;
+            }
+            if Instant::now() > deadline {
+                tracing::debug!("{owing} blocks are left without a reason");
+                break;
+            }
+        }
+        self.settle(true, settle).await?;
+        Ok(None)
+    }
+
+    /// Takes in a request of a document: its reports. Gives the window that is done with it, where one is.
+    fn take_in(&mut self, exchange: &Exchange) -> Result<Option<usize>, String> {
+        let Some(batch) = reports(exchange) else { return Ok(None) };
+        let batch = batch.map_err(|error| format!("a page sent a report that cannot be read: {error}"))?;
+        let token = Token::split(&exchange.target).map(|(token, _)| token);
+        let Some(window) = token.and_then(|token| self.window_of.get(&token).copied()) else { return Ok(None) };
+        for report in batch {
+            match report {
+                Report::Ran { case, page, ms } => {
+                    let attempt = match serde_json::from_value(page) {
+                        Ok(page) => Attempt::Observed { page, ms },
+                        Err(error) => Attempt::Broken(format!("a result that cannot be read: {error}")),
+                    };
+                    self.reported.insert(case, (attempt, self.looks));
+                }
+                Report::Missing { case, missing } => {
+                    let about = crosscheck_cases::feature(&missing).map_or(missing.as_str(), |one| one.about.as_str());
+                    self.reported.insert(case, (Attempt::Skipped(format!("the browser has no {about}")), self.looks));
+                }
+                Report::Broken { case, broken } => {
+                    self.reported.insert(case, (Attempt::Broken(broken), self.looks));
+                }
+                Report::Failed { child, failed } => self.fail_node(window, child, &failed),
+                Report::Done { .. } => self.open[window] = self.open[window].saturating_sub(1),
+            }
+        }
+        Ok((self.open[window] == 0).then_some(window))
+    }
+
+    /// Gives up a document that did not start, with everything in it. Its cases are skipped where they need the very
+    /// feature, and errors otherwise.
+    fn fail_node(&mut self, window: usize, node: usize, why: &str) {
+        let Some(failed) = self.windows[window].nodes.get(node) else { return };
+        let feature = match failed.document.kind {
+            DocumentKind::SharedWorker => "shared-worker",
+            DocumentKind::ServiceWorker => "service-worker",
+            _ => "",
+        };
+        for position in &failed.cases {
+            let attempt = if self.cases[*position].stated.needs.iter().any(|need| need == feature) {
+                Attempt::Skipped(format!("the browser cannot start a {feature} here: {why}"))
+            } else {
+                Attempt::Broken(format!("{} did not start: {why}", failed.document))
+            };
+            self.reported.entry(*position).or_insert((attempt, self.looks));
+        }
+        self.open[window] = self.open[window].saturating_sub(1);
+        let nodes = &self.windows[window].nodes;
+        let children: Vec<usize> = (0..nodes.len()).filter(|child| nodes[*child].parent == Some(node)).collect();
+        for child in children {
+            self.fail_node(window, child, why);
+        }
+    }
+
+    /// Reads what the engine said since the last look.
+    async fn look(&mut self, session: &mut Session) -> Result<(), String> {
+        self.messages.add(session.messages().await.map_err(|error| error.to_string())?);
+        self.looks += 1;
+        Ok(())
+    }
+
+    /// Whether the engine still has to say why it blocked a case. What is known to deviate owes nothing.
+    fn owes(&self, position: usize, attempt: &Attempt) -> bool {
+        let case = self.cases[position];
+        attempt.blocked()
+            && self.setting.reasons.owed(case)
+            && !self.messages.has(&self.placed[position].token)
+            && self.setting.expectations.of(case).is_none()
+    }
+
+    /// Settles what is complete; at the end, everything. Messages may come in a moment after the result: a blocked
+    /// case waits for two looks.
+    async fn settle(
+        &mut self,
+        end: bool,
+        settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let mut complete: Vec<usize> = self
+            .reported
+            .iter()
+            .filter(|(position, (attempt, look))| {
+                let late = self.looks < *look + 2 || self.owes(**position, attempt);
+                end || !(attempt.sent() || (attempt.blocked() && late))
+            })
+            .map(|(position, _)| *position)
+            .collect();
+        complete.sort_unstable();
+        for position in complete {
+            let Some((attempt, _)) = self.reported.remove(&position) else { continue };
+            let token = &self.placed[position].token;
+            self.await_requests(position, &attempt).await;
+            let log = self.setting.stage.withdraw(token);
+            let reason = self.messages.reason(self.setting.reasons, token);
+            settle(Settled { position, attempt, log, reason })?;
+        }
+        Ok(())
+    }
+
+    /// Where the page does not wait for a request, it is waited for here.
+    async fn await_requests(&self, position: usize, attempt: &Attempt) {
+        let case = self.cases[position];
+        if attempt.sent() && self.setting.expectations.of(case).is_none() {
+            // Each step but the first has a mark in the log.
+            let wanted = case.stated.then.wire.as_ref().map_or(0, Vec::len) + case.stated.when.len() - 1;
+            let token = &self.placed[position].token;
+            self.setting.stage.wait_for(token, STRAGGLER_LIMIT, |log| log.len() >= wanted).await;
+        }
+    }
+}
