@@ -166,7 +166,7 @@ impl Session {
         }
         while self.tabs.len() <= tab {
             let opened = within(self.client.new_window(true)).await?.handle;
-            self.tabs.push(WindowHandle::try_from(opened).map_err(|error| SessionError::Lost(error.to_string()))?);
+            self.tabs.push(opened);
         }
         if self.current_tab != tab {
             within(self.client.switch_to_window(self.tabs[tab].clone())).await?;
