@@ -238,12 +238,7 @@ impl Probe {
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::Evaluate(..) => None,
-            Self::Fetch(url, _)
-            | Self::Xhr(url, _)
-            | Self::EventSource(url, _)
-            | Self::Beacon(url, _)
-            | Self::WebSocket(url, _)
-            | Self::Client(url, _) => Some(url),
+            other => Some(other.target()),
         }
     }
 

@@ -66,6 +66,9 @@ pub struct Reasons {
     pub about: String,
     /// What the messages mean; the first pattern that matches counts.
     pub patterns: Vec<Pattern>,
+    /// A regular expression whose first group is what a person should read of a message.
+    #[serde(default, with = "optional_regex")]
+    pub quote: Option<Regex>,
     /// Classes for whose blocks the engine says nothing that names the request.
     #[serde(default)]
     pub silent: Vec<String>,
@@ -122,6 +125,15 @@ mod regex_text {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Regex, D::Error> {
         Regex::new(&Cow::<'de, str>::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+mod optional_regex {
+    use regex::Regex;
+    use serde::Deserializer;
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Regex>, D::Error> {
+        super::regex_text::deserialize(deserializer).map(Some)
     }
 }
 

@@ -38,7 +38,8 @@ impl Messages {
             .or_else(|| last(&|pattern| pattern.is_some_and(|pattern| !pattern.classes.is_empty())))
             .or_else(|| last(&|pattern| pattern.is_none()))?;
         let classes = meaning(chosen).map(|pattern| pattern.classes.clone()).unwrap_or_default();
-        Some(Reason { classes, text: Some(strip_tokens(chosen)) })
+        let quoted = reasons.quote.as_ref().and_then(|quote| quote.captures(chosen)?.get(1));
+        Some(Reason { classes, text: Some(strip_tokens(quoted.map_or(chosen, |quoted| quoted.as_str()))) })
     }
 }
 
@@ -63,7 +64,7 @@ mod tests {
     #[test]
     fn the_last_telling_message_about_a_token_is_its_reason() {
         let reasons: Reasons = serde_json::from_value(json!({
-            "sources": ["browser-log"], "about": "",
+            "sources": ["browser-log"], "about": "", "quote": "^Said \"(.*)\", at",
             "patterns": [
                 { "text": "^No header", "classes": ["missing-allow-origin"] },
                 { "text": "^Did not succeed", "classes": ["connection-failed"], "general": true },
@@ -84,5 +85,6 @@ mod tests {
         assert_eq!(classes(&["Failed"]), None, "it says only that something failed");
         assert_eq!(reason(&["Odd", "Failed"]), Some((Vec::new(), "Odd https://a.test/b".to_owned())));
         assert_eq!(classes(&[]), None);
+        assert_eq!(reason(&["Said \"Odd\", at"]), Some((Vec::new(), "Odd".to_owned())), "only what is quoted is shown");
     }
 }
