@@ -75,6 +75,9 @@ pub struct Reasons {
     /// Documents and workers whose messages do not reach us.
     #[serde(default)]
     pub unheard: Vec<Unheard>,
+    /// Some source is out of reach: no reason is owed, but a wrong one is still wrong.
+    #[serde(skip)]
+    pub partial: bool,
 }
 
 /// A kind of document whose messages do not reach us.
@@ -199,7 +202,7 @@ impl Reasons {
                     .as_deref()
                     .is_none_or(|name| case.stated.when.last().is_some_and(|probe| probe.name() == name))
         });
-        self.given() && !unheard && !reason.classes.iter().any(|class| self.silent.contains(class))
+        self.given() && !self.partial && !unheard && !reason.classes.iter().any(|class| self.silent.contains(class))
     }
 }
 
@@ -285,9 +288,13 @@ impl Placeholders<'_> {
             Value::String(text) if text == "{port}" => self.port.into(),
             Value::String(text) => self.text(&text).into(),
             Value::Array(items) => items.into_iter().map(|item| self.fill(item)).collect(),
-            Value::Object(members) => {
-                members.into_iter().map(|(name, value)| (name, self.fill(value))).collect::<Map<_, _>>().into()
-            }
+            Value::Object(members) => members
+                .into_iter()
+                // A driver that runs already knows where its browser is.
+                .filter(|(_, value)| value != "{browser}" || !self.browser.as_os_str().is_empty())
+                .map(|(name, value)| (name, self.fill(value)))
+                .collect::<Map<_, _>>()
+                .into(),
             other => other,
         }
     }

@@ -9,7 +9,7 @@ use crate::attempt::{Attempt, Setting, Settled, attempt};
 use crate::guard::Guard;
 use crate::judge::{Judgement, combine, judge};
 use crate::session::{Session, Source};
-use crate::{Engine, Expectations, JournalError, RunEvent, SessionError, client, observe};
+use crate::{Engine, Expectations, JournalError, ReasonSource, RunEvent, SessionError, client, observe};
 
 /// How many sessions in a row may be lost before the environment counts as broken.
 const LOST_SESSIONS: usize = 3;
@@ -68,6 +68,10 @@ pub async fn run(
     listen: &mut dyn FnMut(&RunEvent) -> Result<(), RunError>,
 ) -> Result<RunRecord, RunError> {
     let source = Source::find(options.engine, options.webdriver.as_deref())?;
+    let mut engine = options.engine.clone();
+    engine.reasons.partial =
+        options.webdriver.is_some() && engine.reasons.sources.contains(&ReasonSource::BrowserOutput);
+    let options = RunOptions { engine: &engine, ..options };
     let stage = Stage::start(StageConfig { bind: vec![options.bind], ..StageConfig::default() }).await?;
     let mut runner =
         Runner { options: &options, guard, source, stage, session: None, agent: AgentRecord::default(), lost: 0 };

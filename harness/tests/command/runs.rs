@@ -1,5 +1,6 @@
 //! Runs in real browsers: verdicts, seeded faults, and that nothing is left behind however a run ends.
 
+use std::io::BufRead as _;
 use std::os::unix::process::ExitStatusExt as _;
 
 use crate::support::{Bench, available, slow_case, sound_case, stderr, wait_for_line, wait_until};
@@ -173,4 +174,32 @@ fn a_run_writes_every_report() {
     }
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(table.contains("chromium") && table.contains("index.html"), "{table}");
+}
+
+#[test]
+fn a_webdriver_that_runs_already_is_used() {
+    if !available("chromium") {
+        return;
+    }
+    let bench = Bench::with_cases(json!([sound_case("a")]));
+    let engine = crosscheck::Engine::find("chromium").expect("an engine");
+    let installed = crosscheck::discover(&engine).expect("it is there");
+    let mut driver = std::process::Command::new(installed.driver)
+        .args(["--port=0"])
+        .env("TMPDIR", bench.path("tmp"))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    // "ChromeDriver was started successfully on port 12345."
+    let port = std::io::BufReader::new(driver.stdout.take().expect("it is piped"))
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_suffix('.')?.rsplit_once("on port ").map(|(_, port)| port.to_owned()))
+        .expect("it says its port");
+    let output = bench.run(&["--agent", "chromium", "--webdriver", &format!("http://127.0.0.1:{port}")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(driver.try_wait().expect("a status").is_none(), "a driver that is not ours is left running");
+    driver.kill().expect("it can be killed");
+    driver.wait().expect("it ends");
 }
