@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crosscheck_cases::{Case, DocumentKind, Probe, Reason, Suite};
+use crosscheck_cases::{Case, DocumentKind, Level, Probe, Reason, Suite};
 use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary, Verdict};
 use crosscheck_servers::{Exchange, Stage, StageConfig, StageError, Token};
 
@@ -109,6 +109,12 @@ impl<'r> Runner<'r> {
             self.options.finished.iter().map(|record| (record.id.clone(), record.clone())).collect();
         for round in 0..self.options.repeat.max(1) {
             let last = round + 1 >= self.options.repeat.max(1);
+            // Each round has a browser of its own: nothing that the one before left in a cache can change it.
+            if round > 0
+                && let Some(session) = self.session.take()
+            {
+                session.stop().await;
+            }
             self.round(&cases, last, &mut records, listen).await?;
         }
         let duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -336,7 +342,17 @@ fn record(
 
 /// One record of two attempts at a case: the later one, with a verdict over both.
 fn merge(earlier: CaseRecord, later: CaseRecord) -> CaseRecord {
+    let attempts = earlier.attempts + later.attempts;
     let verdict = combine(&[earlier.verdict, later.verdict]);
+    // Where the standard allows both, it allows now the one and now the other: a browser that drops an entry of its
+    // preflight cache early keeps the rules.
+    if later.level == Level::Optional
+        && let Some(passed) = [&later, &earlier].into_iter().find(|record| record.verdict == Verdict::Pass)
+    {
+        let note = (verdict == Verdict::Flaky || passed.note.is_some())
+            .then(|| "not in every attempt; the standard leaves it to the browser".to_owned());
+        return CaseRecord { note, attempts, ..passed.clone() };
+    }
     let note = match verdict {
         Verdict::Flaky => Some(format!(
             "{} in one attempt, {} in another{}",
@@ -351,7 +367,7 @@ fn merge(earlier: CaseRecord, later: CaseRecord) -> CaseRecord {
         )),
         _ => later.note.clone(),
     };
-    CaseRecord { verdict, note, attempts: earlier.attempts + later.attempts, ..later }
+    CaseRecord { verdict, note, attempts, ..later }
 }
 
 fn timestamp(at: std::time::SystemTime) -> String {
