@@ -57,6 +57,7 @@ impl Expectations {
         let mut entries: Vec<Entry> = serde_json::from_str(&text)
             .map_err(|error| fault(vec![format!("line {}, column {}: {error}", error.line(), error.column())]))?;
         let mut mistakes = Vec::new();
+        let mut unmatched = Vec::new();
         for (number, entry) in entries.iter_mut().enumerate() {
             let name = format!("entry {} ({:?})", number + 1, entry.cause.chars().take(60).collect::<String>());
             if crosscheck_cases::requirement(&entry.requires).is_none() {
@@ -66,11 +67,18 @@ impl Expectations {
                 match glob.parse::<Filter>() {
                     Err(error) => mistakes.push(format!("{name}: {error}")),
                     Ok(filter) if !suite.iter().any(|case| filter.takes(case)) => {
-                        mistakes.push(format!("{name}: {glob:?} matches no case of the suite; take it out, or mend the glob (another suite needs another --expectations folder)"));
+                        unmatched.push(format!("{name}: {glob:?}"));
                     }
                     Ok(filter) => entry.filters.push(filter),
                 }
             }
+        }
+        if let [first, rest @ ..] = unmatched.as_slice() {
+            let others = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+            mistakes.push(format!(
+                "{first} matches no case of the suite{others}: take it out, or mend the glob; another suite needs another \
+                 --expectations folder"
+            ));
         }
         if mistakes.is_empty() { Ok(Self { entries, path: path.to_owned() }) } else { Err(fault(mistakes)) }
     }

@@ -21,13 +21,13 @@ pub(crate) async fn bench(arguments: BenchArguments) -> Result<Ended, Failure> {
     };
     guard.finish().await;
     let (ceilings, record) = measured?;
-    println!("{} {}", record.agent.label, record.agent.version);
-    println!("{:>8}  requests per second", "");
+    say!("{} {}", record.agent.label, record.agent.version);
+    say!("{:>8}  requests per second", "");
     let suite = record.summary.requests_per_second;
-    println!("{suite:>8.0}  the suite: {} cases, {} requests", record.results.len(), record.summary.requests);
+    say!("{suite:>8.0}  the suite: {} cases, {} requests", record.results.len(), record.summary.requests);
     for ceiling in &ceilings {
         let share = 100.0 * suite / ceiling.requests_per_second;
-        println!("{:>8.0}  {}: the suite reaches {share:.0} % of it", ceiling.requests_per_second, ceiling.about);
+        say!("{:>8.0}  {}: the suite reaches {share:.0} % of it", ceiling.requests_per_second, ceiling.about);
     }
     Ok(Ended::AsExpected)
 }

@@ -9,14 +9,14 @@ pub(crate) fn doctor() -> Result<Ended, Failure> {
         match discover(&engine) {
             Ok(installed) => {
                 found += 1;
-                println!("{}: ready", engine.label);
+                say!("{}: ready", engine.label);
                 for program in [&installed.browser, &installed.driver] {
                     let version = discover::version(program).unwrap_or_else(|| "states no version".to_owned());
-                    println!("    {} ({version})", program.display());
+                    say!("    {} ({version})", program.display());
                 }
-                println!("    reasons for blocks: {}", engine.reasons.about);
+                say!("    reasons for blocks: {}", engine.reasons.about);
             }
-            Err(missing) => println!("{}: not ready\n    {missing}", engine.label),
+            Err(missing) => say!("{}: not ready\n    {missing}", engine.label),
         }
     }
     if found == 0 {

@@ -18,14 +18,14 @@ pub(crate) fn list(arguments: &ListArguments) -> Result<Ended, Failure> {
                     })
                 })
                 .collect();
-            println!("{}", serde_json::Value::from(list));
+            say!("{}", serde_json::Value::from(list));
         }
         Format::Table => {
             for case in &cases {
-                println!("{}\n    {}", case.id, case.stated.title);
+                say!("{}\n    {}", case.id, case.stated.title);
             }
             let generated = cases.iter().filter(|case| case.generated).count();
-            println!("{} cases in {} topics, {generated} of them from matrices", cases.len(), suite.topics.len());
+            say!("{} cases in {} topics, {generated} of them from matrices", cases.len(), suite.topics.len());
         }
     }
     Ok(Ended::AsExpected)

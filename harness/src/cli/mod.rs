@@ -1,3 +1,10 @@
+/// Writes a line to standard output. Whoever reads may stop early (`crosscheck list | head`): that is no error.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::cli::write_out(&format!("{}\n", format_args!($($argument)*)))
+    };
+}
+
 mod arguments;
 mod bench;
 mod doctor;
@@ -8,6 +15,7 @@ mod report;
 mod run;
 mod show;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,6 +31,17 @@ pub(crate) enum Ended {
     AsExpected,
     /// Unexpected results: exit code 1.
     Unexpected,
+}
+
+/// Writes to standard output; ends the program in peace where nobody reads any more.
+pub(crate) fn write_out(text: &str) {
+    if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        eprintln!("error: standard output cannot be written: {error}");
+        std::process::exit(3);
+    }
 }
 
 pub(crate) fn main() -> ExitCode {

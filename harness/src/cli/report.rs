@@ -13,7 +13,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
     }
     let outputs = [&arguments.html, &arguments.junit, &arguments.markdown, &arguments.json];
     if outputs.iter().all(|output| output.is_none()) {
-        print!("{}", render_table(&records));
+        super::write_out(&render_table(&records));
     }
     if let Some(path) = &arguments.html {
         write(path, &html(&records)?)?;
@@ -37,7 +37,7 @@ pub(crate) fn all(folder: &Path, records: &[RunRecord]) -> Result<PathBuf, Failu
     write(&page, &html(records)?)?;
     write(&folder.join("junit.xml"), &junit(records)?)?;
     write(&folder.join("summary.md"), &render_markdown(records))?;
-    print!("{}", render_table(records));
+    super::write_out(&render_table(records));
     Ok(page)
 }
 

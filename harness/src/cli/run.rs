@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
     guard.finish().await;
     if !records.is_empty() {
         let page = super::report::all(&arguments.out, &records)?;
-        println!("\nThe report: {}", page.display());
+        say!("\nThe report: {}", page.display());
     }
     match failed {
         Some(failure @ Failure::Interrupted(_)) => Err(failure),

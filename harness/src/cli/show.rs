@@ -23,28 +23,28 @@ pub(crate) fn show(arguments: &ShowArguments) -> Result<Ended, Failure> {
         return Err(Failure::Usage(format!("there is no case {:?}; {hint}", arguments.id)));
     };
     let stated = &case.stated;
-    println!("{}\n{}\n{}:{}\n", case.id, stated.title, case.file.display(), case.line);
+    say!("{}\n{}\n{}:{}\n", case.id, stated.title, case.file.display(), case.line);
     if let Some(why) = &stated.why {
-        println!("{why}\n");
+        say!("{why}\n");
     }
-    println!("It tests");
+    say!("It tests");
     for id in &stated.requires {
         if let Some(row) = requirement(id) {
-            println!("  {id}: {}", row.requirement);
+            say!("  {id}: {}", row.requirement);
             if let Some(link) = row.link() {
-                println!("    {link}");
+                say!("    {link}");
             }
         }
     }
-    println!("\nIn {}, with servers that answer\n{}", stated.page, pretty(&stated.given));
-    println!("\nthe page does\n{}", javascript(&stated.when));
-    println!("\nExpected\n{}", pretty(&stated.then));
+    say!("\nIn {}, with servers that answer\n{}", stated.page, pretty(&stated.given));
+    say!("\nthe page does\n{}", javascript(&stated.when));
+    say!("\nExpected\n{}", pretty(&stated.then));
     if let Some(class) = stated.then.reason.as_ref().and_then(|reason| reason_class(reason.classes.first()?)) {
-        println!("\nBlocked, because: {}\nWhat to do: {}", class.title, class.advice);
+        say!("\nBlocked, because: {}\nWhat to do: {}", class.title, class.advice);
     }
     let commands = curl_expected(stated);
     if !commands.is_empty() {
-        println!("\nThe same requests by hand\n{}", commands.join("\n"));
+        say!("\nThe same requests by hand\n{}", commands.join("\n"));
     }
     Ok(Ended::AsExpected)
 }
