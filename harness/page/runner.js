@@ -6,7 +6,7 @@
 
   const config = CROSSCHECK;
   const DEFAULT_TIMEOUT_MS = 10000;
-  const SOCKET_LANES = 3;
+  const SOCKET_LANES = 8;
   const REPORT_SIZE = 200;
   const REPORT_INTERVAL_MS = 500;
   // What cases do to these must not touch the harness.
@@ -80,7 +80,7 @@
     const sockets = config.cases.filter((one) => has(one, (step) => "websocket" in step));
     const others = config.cases.filter((one) => !has(one, (step) => "websocket" in step));
     const slow = (one) => has(one, (step) => "timeoutMs" in step || "timeout" in step);
-    others.sort((one, other) => slow(other) - slow(one));
+    for (const list of [sockets, others]) list.sort((one, other) => slow(other) - slow(one));
     await Promise.all([runLanes(sockets, SOCKET_LANES), runLanes(others, config.lanes)]);
     await report({ done: true }, true);
   }
