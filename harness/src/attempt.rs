@@ -23,7 +23,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long messages and requests that follow the last result may take to come in.
 const STRAGGLER_LIMIT: Duration = Duration::from_secs(2);
 /// How many top-level pages are open at the same time.
-const TABS: usize = 4;
+const TABS: usize = 2;
 
 /// What became of a case.
 #[derive(Clone, Debug)]
