@@ -71,6 +71,14 @@ impl DocumentKind {
     }
 }
 
+impl DocumentKind {
+    /// Whether it is in a frame.
+    #[must_use]
+    pub const fn is_frame(self) -> bool {
+        matches!(self, Self::Iframe | Self::Srcdoc | Self::Data | Self::Blob)
+    }
+}
+
 impl Document {
     /// A top-level page of this origin.
     #[must_use]
@@ -91,24 +99,27 @@ impl Document {
         self.within.as_deref().map_or(self, Self::top)
     }
 
+    /// Whether it has the *sandboxed origin browsing context flag*: by its frame's attribute, by its own policy, or by
+    /// a document above it, as frames inherit the flags. (`html.sandbox.nested`)
+    fn has_sandboxed_origin(&self) -> bool {
+        let frees = |tokens: &str| tokens.split_ascii_whitespace().any(|token| token == "allow-same-origin");
+        let by_frame = self.sandbox.as_deref().is_some_and(|tokens| !frees(tokens));
+        let by_policy = self.headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case("content-security-policy")
+                && value.split(';').map(str::trim).any(|directive| {
+                    directive == "sandbox" || directive.strip_prefix("sandbox ").is_some_and(|tokens| !frees(tokens))
+                })
+        });
+        by_frame
+            || by_policy
+            || (self.kind.is_frame() && self.within.as_deref().is_some_and(Self::has_sandboxed_origin))
+    }
+
     /// The serialisation of its origin: `null` where it is opaque. (`html.origin.opaque.serialize`)
     #[must_use]
     pub fn serialized_origin(&self) -> String {
-        let sandboxed = self
-            .sandbox
-            .as_deref()
-            .is_some_and(|tokens| !tokens.split_ascii_whitespace().any(|token| token == "allow-same-origin"))
-            || self.headers.iter().any(|(name, value)| {
-                name.eq_ignore_ascii_case("content-security-policy")
-                    && value.split(';').map(str::trim).any(|directive| {
-                        directive == "sandbox"
-                            || directive.strip_prefix("sandbox ").is_some_and(|tokens| {
-                                !tokens.split_ascii_whitespace().any(|token| token == "allow-same-origin")
-                            })
-                    })
-            });
         match self.kind {
-            _ if sandboxed => "null".to_owned(),
+            _ if self.has_sandboxed_origin() => "null".to_owned(),
             DocumentKind::Data | DocumentKind::DataWorker => "null".to_owned(),
             DocumentKind::Srcdoc | DocumentKind::Blob => {
                 self.within.as_deref().map_or_else(|| "null".to_owned(), Self::serialized_origin)
@@ -157,9 +168,7 @@ impl Document {
             }
             (None, false) => {}
         }
-        let framed =
-            matches!(self.kind, DocumentKind::Iframe | DocumentKind::Srcdoc | DocumentKind::Data | DocumentKind::Blob);
-        if !framed && (self.sandbox.is_some() || self.allow.is_some()) {
+        if !self.kind.is_frame() && (self.sandbox.is_some() || self.allow.is_some()) {
             mistakes.push(format!("\"sandbox\" and \"allow\" belong to frames, not to a document of kind {kind}"));
         }
         match self.kind {

@@ -18,11 +18,13 @@ mod matrix;
 mod outcome;
 mod placeholder;
 mod placement;
+mod predict;
 mod probe;
 mod reason;
 mod requirement;
 mod schema;
 mod source_map;
+pub mod standard;
 
 pub use case::{Case, CaseFile, Level, Stated};
 pub use document::{Document, DocumentKind};
@@ -33,6 +35,7 @@ pub use grade::{Grade, grade};
 pub use load::{Suite, load, load_text};
 pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, WireMessage};
 pub use placement::{Placed, place, strip_tokens};
+pub use predict::{Prediction, outcome, wire_message};
 pub use probe::{
     BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, Probe, Reading, WebSocketProbe,
     XhrProbe,

@@ -1,6 +1,6 @@
 use crosscheck_servers::{Behaviour, Body, ByteString, Origin, Route, Site, Token, WebSocketAction};
 
-use crate::{Case, Probe, placeholder};
+use crate::{Case, PageResult, Probe, placeholder};
 
 /// A case with a token of its own: what the servers publish and what the page does.
 #[derive(Clone, Debug)]
@@ -91,6 +91,34 @@ pub fn strip_tokens(text: &str) -> String {
     }
     stripped.push_str(rest);
     stripped
+}
+
+impl PageResult {
+    /// Removes every token from what was observed.
+    pub fn strip_tokens(&mut self) {
+        let texts = [&mut self.url, &mut self.body, &mut self.message, &mut self.protocol, &mut self.status_text];
+        for text in texts.into_iter().flatten() {
+            *text = strip_tokens(text);
+        }
+        for value in self.headers.values_mut().flatten() {
+            *value = strip_tokens(value);
+        }
+        for event in self.events.iter_mut().flatten() {
+            *event = strip_tokens(event);
+        }
+        if let Some(value) = &mut self.value {
+            strip_value(value);
+        }
+    }
+}
+
+fn strip_value(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = strip_tokens(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(strip_value),
+        serde_json::Value::Object(members) => members.values_mut().for_each(strip_value),
+        _ => {}
+    }
 }
 
 fn fill(text: &str, token: &Token) -> String {

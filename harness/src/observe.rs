@@ -12,7 +12,7 @@ pub(crate) fn observe(
     log: Vec<Exchange>,
     reason: Option<Reason>,
 ) -> (Outcome, Vec<Exchange>) {
-    page.iter_mut().for_each(strip_page);
+    page.iter_mut().for_each(PageResult::strip_tokens);
     let mut step = 0;
     let mut wire = Vec::new();
     let mut exchanges = Vec::new();
@@ -29,31 +29,6 @@ pub(crate) fn observe(
     }
     let grade = grade(&page, &wire);
     (Outcome { page, wire: Some(wire), grade, reason }, exchanges)
-}
-
-fn strip_page(result: &mut PageResult) {
-    let texts = [&mut result.url, &mut result.body, &mut result.message, &mut result.protocol, &mut result.status_text];
-    for text in texts.into_iter().flatten() {
-        *text = strip_tokens(text);
-    }
-    for value in result.headers.values_mut().flatten() {
-        *value = strip_tokens(value);
-    }
-    for event in result.events.iter_mut().flatten() {
-        *event = strip_tokens(event);
-    }
-    if let Some(value) = &mut result.value {
-        strip_value(value);
-    }
-}
-
-fn strip_value(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::String(text) => *text = strip_tokens(text),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(strip_value),
-        serde_json::Value::Object(members) => members.values_mut().for_each(strip_value),
-        _ => {}
-    }
 }
 
 fn message(exchange: &Exchange, step: usize) -> WireMessage {

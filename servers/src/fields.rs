@@ -20,6 +20,11 @@ impl Fields {
         self.0.push((name.into(), value.into()));
     }
 
+    /// Takes out every line with this name. (Fetch: *delete*.)
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(candidate, _)| !candidate.eq_ignore_ascii_case(name));
+    }
+
     /// The lines, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, (ByteString, ByteString)> {
         self.0.iter()

@@ -1,0 +1,206 @@
+//! Prediction: the executable standard against the fake servers' pure `respond`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crosscheck_servers::{
+    Counts, Fault, Fields, Framing, Message as Reply, Origin as TupleOrigin, Protocol, Request, Response, Route, Token,
+    WebSocketAction, read_response, respond,
+};
+
+use crate::placement::Placed;
+use crate::standard::{
+    Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Performance, Received, SocketEvent, perform,
+};
+use crate::{Case, Outcome, PageResult, Probe, Reason, WireMessage, grade, strip_tokens};
+
+/// What the standard says of a case.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// The whole outcome, as an agent that keeps the rules would be observed.
+    pub outcome: Outcome,
+    /// The decisions that led to it.
+    pub decisions: Vec<Decision>,
+}
+
+impl Case {
+    /// Whether the executable standard can tell the outcome; why not otherwise.
+    ///
+    /// # Errors
+    /// What the case does that is not modelled.
+    pub fn is_modelled(&self) -> Result<(), &'static str> {
+        if self.stated.when.iter().any(|probe| matches!(probe, Probe::Evaluate(..))) {
+            return Err("it evaluates a script");
+        }
+        if self.stated.when.iter().any(|probe| matches!(probe, Probe::Xhr(_, options) if options.abort == Some(true))) {
+            return Err("whether an aborted request has left is a matter of time");
+        }
+        Ok(())
+    }
+
+    /// The outcome that the standard leads to; nothing where the case is not modelled.
+    #[must_use]
+    pub fn predict(&self) -> Option<Prediction> {
+        self.predict_breaking(None)
+    }
+
+    /// The outcome with an agent that does not keep one requirement.
+    #[must_use]
+    pub fn predict_breaking(&self, requirement: Option<&str>) -> Option<Prediction> {
+        self.is_modelled().ok()?;
+        let placed = self.place(&fixed_token()?);
+        let client = Client::of(&self.stated.page, &format!("/{}/", placed.token));
+        let machine = perform(client, placed.steps.clone(), requirement.map(ToOwned::to_owned));
+        let mut servers = Servers { placed: &placed, counts: HashMap::new(), log: Vec::new(), script: Vec::new() };
+        let performance = machine.run(|message| servers.answer(message));
+        Some(Prediction {
+            outcome: outcome(performance.page, servers.log, performance.blocked),
+            decisions: performance.decisions,
+        })
+    }
+}
+
+/// The token of all predictions: they never meet.
+fn fixed_token() -> Option<Token> {
+    "~crosscheckprediction".parse().ok()
+}
+
+/// The observed form of a performance.
+#[must_use]
+pub fn outcome(mut page: Vec<PageResult>, wire: Vec<WireMessage>, blocked: Option<NetworkError>) -> Outcome {
+    page.iter_mut().for_each(PageResult::strip_tokens);
+    let grade = grade(&page, &wire);
+    let reason =
+        blocked.and_then(|error| error.class).map(|class| Reason { classes: vec![class.to_owned()], text: None });
+    Outcome { page, wire: Some(wire), grade, reason }
+}
+
+/// The form in which a message is observed at a server.
+#[must_use]
+pub fn wire_message(message: &Message) -> WireMessage {
+    let headers: BTreeMap<String, Option<String>> = message
+        .headers
+        .iter()
+        .map(|(name, _)| {
+            let name = name.decode().to_ascii_lowercase();
+            let value = message.headers.get(&name).map(|value| strip_tokens(&value.decode()));
+            (name, value)
+        })
+        .collect();
+    let preflight = message.method == *"OPTIONS"
+        && message.headers.contains("origin")
+        && message.headers.contains("access-control-request-method");
+    WireMessage {
+        method: message.method.to_string(),
+        preflight,
+        url: Some(strip_tokens(message.url.as_str())),
+        headers,
+        body: Some(strip_tokens(&String::from_utf8_lossy(&message.body))),
+        step: Some(message.step),
+    }
+}
+
+/// The fake servers of one case, in memory.
+struct Servers<'p> {
+    placed: &'p Placed,
+    counts: HashMap<Route, Counts>,
+    log: Vec<WireMessage>,
+    /// What the server does on the WebSocket connection that it accepted last.
+    script: Vec<WebSocketAction>,
+}
+
+impl Servers<'_> {
+    fn answer(&mut self, message: &Message) -> Answer {
+        let Some(request) = request(message) else { return Answer::Failed(Failure::Connection) };
+        let found = Token::split(&request.target).and_then(|(_, path)| self.placed.site.find(&request.origin, path));
+        if let MessageKind::Conversation { send, messages } = &message.kind {
+            return Answer::Conversation(converse(&self.script, send.as_deref(), *messages));
+        }
+        self.log.push(wire_message(message));
+        let Some((route, behaviour)) = found else {
+            return Answer::Response(Received { status: 404, complete: true, ..Received::default() });
+        };
+        let counts = self.counts.entry(route).or_default();
+        counts.add(&request);
+        let reply = respond(&behaviour, &request, *counts);
+        if let Reply::WebSocket(_, script) = &reply.message {
+            self.script.clone_from(script);
+        }
+        received(reply.message, &request, reply.delay)
+    }
+}
+
+/// The request as a fake server receives it.
+fn request(message: &Message) -> Option<Request> {
+    let url = &message.url;
+    let origin: TupleOrigin = url.origin().ascii_serialization().parse().ok()?;
+    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let headers = message.headers.clone();
+    let body = message.body.clone();
+    Some(Request { method: message.method.clone(), origin, target, headers, body, protocol: Protocol::Http11 })
+}
+
+/// What a client makes of a reply.
+fn received(reply: Reply, request: &Request, took: Duration) -> Answer {
+    match reply {
+        Reply::Response(response) => Answer::Response(response_received(response, took, true)),
+        Reply::WebSocket(response, _) => Answer::Response(response_received(response, took, true)),
+        Reply::Verbatim(bytes) => Answer::read(&read_response(bytes.as_bytes(), request.method == *"HEAD", true), took),
+        Reply::Fault(Fault::ResetInBody, response) => Answer::Response(response_received(response, took, false)),
+        Reply::Fault(Fault::NeverAnswer, _) => Answer::Never,
+        Reply::Fault(Fault::Reset | Fault::Close | Fault::ResetInHeaders, _) => Answer::Failed(Failure::Connection),
+    }
+}
+
+fn response_received(response: Response, took: Duration, complete: bool) -> Received {
+    let mut headers: Fields = response.headers;
+    let pauses = u32::try_from(response.body.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let took = took.saturating_add(response.pause.saturating_mul(pauses));
+    let mut body = response.body.concat();
+    let mut complete = complete;
+    match response.framing {
+        Framing::Length(length) => {
+            headers.push("Content-Length", length.to_string().as_str());
+            let bodiless = body.is_empty();
+            let stated = usize::try_from(length).unwrap_or(usize::MAX);
+            complete &= bodiless || stated <= body.len();
+            body.truncate(stated);
+        }
+        Framing::Chunked => headers.push("Transfer-Encoding", "chunked"),
+        Framing::Close | Framing::None => {}
+    }
+    Received { status: response.status, reason: response.reason, headers, body, complete, took }
+}
+
+/// What a page sees of a server's script, which it ends by closing after so many messages.
+fn converse(script: &[WebSocketAction], send: Option<&str>, messages: u32) -> Vec<SocketEvent> {
+    let normal = SocketEvent::Close { code: 1000, clean: true };
+    let mut events = Vec::new();
+    if messages == 0 {
+        return vec![normal];
+    }
+    for action in script {
+        match action {
+            WebSocketAction::Send(text) => events.push(SocketEvent::Message(text.clone())),
+            WebSocketAction::Echo => events.extend(send.map(|text| SocketEvent::Message(text.to_owned()))),
+            WebSocketAction::Close(code) => {
+                events.push(SocketEvent::Close { code: *code, clean: true });
+                return events;
+            }
+        }
+        if events.len() == messages as usize {
+            events.push(normal);
+            return events;
+        }
+    }
+    events
+}
+
+/// [`Performance`] as seen by drivers that log by themselves.
+impl Performance {
+    /// The observed form, with what arrived at the servers.
+    #[must_use]
+    pub fn observed(self, wire: Vec<WireMessage>) -> Outcome {
+        outcome(self.page, wire, self.blocked)
+    }
+}

@@ -1,0 +1,52 @@
+//! What is stopped before anything is sent: bad ports, mixed content, Content Security Policy.
+
+use url::Url;
+
+use super::client::Client;
+use super::lna::AddressSpace;
+use super::origin::Origin;
+use super::request::{Mode, Request};
+use super::trace::Trace;
+
+/// Fetch, *bad port*. (`fetch.bad-port.table`)
+const BAD_PORTS: [u16; 83] = [
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
+    110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531,
+    532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060,
+    5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+];
+
+/// *Should request be blocked due to a bad port?*
+pub(crate) fn is_bad_port(trace: &mut Trace, url: &Url) -> bool {
+    let http = matches!(url.scheme(), "http" | "https" | "ws" | "wss");
+    if !http {
+        trace.rule("fetch.bad-port.2b", true);
+        return false;
+    }
+    let bad = url.port().is_some_and(|port| BAD_PORTS.contains(&port));
+    trace.rule("fetch.bad-port.3", !bad && url.port().is_some());
+    bad
+}
+
+/// *Should fetching request be blocked as mixed content?*, for requests that are not upgraded. Requests that are meant
+/// for a local address are left to the local network access check.
+pub(crate) fn blocked_by_mixed_content(trace: &mut Trace, client: &Client, request: &Request) -> bool {
+    let url = request.url();
+    if trace.rule("lna.mixed-content.annotated", request.target_space == Some(AddressSpace::Local)) {
+        return false;
+    }
+    client.prohibits_mixed_content
+        && matches!(url.scheme(), "http" | "ws")
+        && !Origin::of(url).is_potentially_trustworthy()
+}
+
+/// *Should request be blocked by Content Security Policy?*, for connect-src.
+pub(crate) fn blocked_by_csp(client: &Client, request: &Request) -> bool {
+    let mut url = request.url().clone();
+    if request.mode == Mode::WebSocket {
+        // Content Security Policy looks at the URL that the page gave. These schemes can be exchanged.
+        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+        let _ = url.set_scheme(scheme);
+    }
+    client.connect_policies.iter().any(|policy| !policy.allows(&url, request.redirect_count))
+}

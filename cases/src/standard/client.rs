@@ -1,0 +1,135 @@
+//! Who makes requests: the environment of a page, frame or worker.
+
+use url::Url;
+
+use super::csp::ConnectPolicy;
+use super::lna::{AddressSpace, Permission};
+use super::origin::Origin;
+use super::referrer::{DEFAULT_POLICY, parse_policy};
+use crate::{Document, DocumentKind};
+
+/// An environment settings object, as far as cross-origin rules look at it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The origin.
+    pub origin: Origin,
+    /// What relative URLs are resolved against; nothing for documents with a `data:` URL.
+    pub(crate) base: Option<Url>,
+    /// The URL that a Referer comes from; nothing for opaque origins.
+    pub(crate) referrer_source: Option<Url>,
+    /// The site of the top-level page.
+    pub(crate) top_level: Origin,
+    /// Whether a document above it is of another site.
+    pub(crate) has_cross_site_ancestor: bool,
+    /// *Prohibits mixed security contexts*
+    pub(crate) prohibits_mixed_content: bool,
+    /// Whether it and all above it are trustworthy.
+    pub(crate) is_secure_context: bool,
+    pub(crate) referrer_policy: String,
+    pub(crate) embedder_policy: EmbedderPolicy,
+    pub(crate) connect_policies: Vec<ConnectPolicy>,
+    /// Whether it is a window (a worker otherwise).
+    pub(crate) is_window: bool,
+    /// The address space that it came from.
+    pub address_space: AddressSpace,
+    /// The address space of every host that is no literal address: where the client's resolver leads.
+    pub space_of_names: AddressSpace,
+    /// What the user answers when the client wants to reach into a more private network.
+    pub local_network_permission: Permission,
+}
+
+/// *Embedder policy value*
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EmbedderPolicy {
+    /// No demand.
+    #[default]
+    UnsafeNone,
+    /// Cross-origin responses must say that they may be embedded.
+    RequireCorp,
+    /// Cross-origin no-cors requests go without credentials.
+    Credentialless,
+}
+
+impl EmbedderPolicy {
+    /// *Obtain an embedder policy*: the value of Cross-Origin-Embedder-Policy, a structured item.
+    #[must_use]
+    pub fn parse(value: Option<&str>) -> Self {
+        let item = value.and_then(|value| sfv::Parser::new(value).parse::<sfv::Item>().ok());
+        match item.as_ref().and_then(|item| item.bare_item.as_token()).map(sfv::TokenRef::as_str) {
+            Some("require-corp") => Self::RequireCorp,
+            Some("credentialless") => Self::Credentialless,
+            _ => Self::UnsafeNone,
+        }
+    }
+}
+
+impl Client {
+    /// The environment of a case's document. `path` is that of the document's URL.
+    #[must_use]
+    pub fn of(document: &Document, path: &str) -> Self {
+        let parent = document.within.as_deref().map(|within| Self::of(within, path));
+        let serialized = document.serialized_origin();
+        let url = document.origin.as_deref().and_then(|origin| Url::parse(&format!("{origin}{path}")).ok());
+        let own = Url::parse(&serialized).map_or(Origin::Opaque, |url| Origin::of(&url));
+        let header = |name: &str| document.fields().get(name).map(|value| value.decode().into_owned());
+        let inherits = matches!(
+            document.kind,
+            DocumentKind::Srcdoc | DocumentKind::Data | DocumentKind::Blob | DocumentKind::DataWorker
+        );
+        let inherited = parent.as_ref().filter(|_| inherits);
+        let from_network = url.as_ref().map(Origin::of);
+        let trustworthy = match &from_network {
+            Some(origin) => origin.is_potentially_trustworthy(),
+            None => inherited.is_some_and(|parent| parent.is_secure_context),
+        };
+        let is_worker = matches!(
+            document.kind,
+            DocumentKind::Worker | DocumentKind::DataWorker | DocumentKind::SharedWorker | DocumentKind::ServiceWorker
+        );
+        let base = match document.kind {
+            DocumentKind::Srcdoc => inherited.and_then(|parent| parent.base.clone()),
+            _ => url.clone(),
+        };
+        // Referrer Policy, *determine request's referrer*: documents of opaque origins have none, a srcdoc document has
+        // its container's.
+        let referrer_source = match document.kind {
+            DocumentKind::Srcdoc => inherited.and_then(|parent| parent.referrer_source.clone()),
+            _ => url,
+        }
+        .filter(|_| own != Origin::Opaque);
+        let opens = document.kind == DocumentKind::Popup;
+        let above = parent.as_ref().filter(|_| !opens);
+        let mut connect_policies = inherited.map_or_else(Vec::new, |parent| parent.connect_policies.clone());
+        connect_policies.extend(
+            document
+                .fields()
+                .all("content-security-policy")
+                .flat_map(|value| ConnectPolicy::parse(&value.decode(), from_network.as_ref())),
+        );
+        Self {
+            base,
+            referrer_source,
+            top_level: above.map_or_else(|| own.clone(), |parent| parent.top_level.clone()),
+            has_cross_site_ancestor: above.is_some_and(|parent| {
+                parent.has_cross_site_ancestor
+                    || !(parent.origin.is_same_site(&own) || (is_worker && parent.origin == own))
+            }),
+            prohibits_mixed_content: trustworthy || above.is_some_and(|parent| parent.prohibits_mixed_content),
+            is_secure_context: trustworthy && above.is_none_or(|parent| parent.is_secure_context),
+            referrer_policy: header("referrer-policy")
+                .and_then(|value| parse_policy(&value))
+                .or_else(|| inherited.map(|parent| parent.referrer_policy.clone()))
+                .unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
+            embedder_policy: match header("cross-origin-embedder-policy") {
+                Some(value) => EmbedderPolicy::parse(Some(&value)),
+                None => inherited.map_or(EmbedderPolicy::UnsafeNone, |parent| parent.embedder_policy),
+            },
+            connect_policies,
+            is_window: !is_worker,
+            address_space: AddressSpace::Loopback,
+            space_of_names: AddressSpace::Loopback,
+            local_network_permission: Permission::Denied,
+            origin: own,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Cookies as far as they decide what is sent. (RFC 6265bis, Fetch *Cookies*)
+
+use std::time::Duration;
+
+use crosscheck_servers::ByteString;
+use url::{Host, Url};
+
+use super::header_value::{is_tab_or_space, trim};
+
+/// A user agent's cookies.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CookieJar(Vec<Cookie>);
+
+#[derive(Clone, Debug)]
+struct Cookie {
+    name: Vec<u8>,
+    value: Vec<u8>,
+    domain: String,
+    host_only: bool,
+    path: String,
+    secure: bool,
+    same_site: SameSite,
+    expires: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SameSite {
+    /// `None`, and no attribute: what an absent attribute means is the user agent's choice.
+    Unset,
+    /// `Lax` and `Strict`, which differ for navigations only.
+    Protected,
+}
+
+/// Which cookies a request may carry. (*determine the same-site mode*; "lax-or-less" is for navigations, which are not
+/// modelled.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SameSiteMode {
+    /// "strict-or-less": all.
+    Strict,
+    /// "unset-or-less": those without SameSite protection.
+    Unset,
+}
+
+impl CookieJar {
+    /// *Parse and store a cookie* of one Set-Cookie line.
+    pub(crate) fn store(&mut self, line: &ByteString, url: &Url, mode: SameSiteMode, now: Duration) {
+        let Some(host) = url.host_str() else { return };
+        let mut parts = line.as_bytes().split(|byte| *byte == b';');
+        let pair = parts.next().unwrap_or_default();
+        let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (&b""[..], pair),
+        };
+        let mut cookie = Cookie {
+            name: trim(name, is_tab_or_space).to_vec(),
+            value: trim(value, is_tab_or_space).to_vec(),
+            domain: host.to_owned(),
+            host_only: true,
+            path: default_path(url.path()),
+            secure: false,
+            same_site: SameSite::Unset,
+            expires: None,
+        };
+        let mut has_path = false;
+        for part in parts {
+            let text: String = part.iter().map(|byte| char::from(*byte)).collect();
+            let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+            let value = value.trim();
+            match name.trim().to_ascii_lowercase().as_str() {
+                "secure" => cookie.secure = true,
+                "path" => {
+                    has_path = true;
+                    if value.starts_with('/') {
+                        value.clone_into(&mut cookie.path);
+                    }
+                }
+                "domain" if !value.is_empty() => {
+                    let domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase();
+                    if !domain_matches(host, &domain) || psl::domain_str(&domain).is_none() && domain != host {
+                        return;
+                    }
+                    cookie.host_only = psl::domain_str(&domain).is_none();
+                    cookie.domain = domain;
+                }
+                "max-age" => {
+                    if let Ok(seconds) = value.parse::<i64>() {
+                        cookie.expires = Some(match u64::try_from(seconds) {
+                            Ok(seconds) if seconds > 0 => now.saturating_add(Duration::from_secs(seconds)),
+                            _ => Duration::ZERO,
+                        });
+                    }
+                }
+                "samesite" => {
+                    cookie.same_site = match value.to_ascii_lowercase().as_str() {
+                        "strict" | "lax" => SameSite::Protected,
+                        _ => SameSite::Unset,
+                    };
+                }
+                _ => {}
+            }
+        }
+        let secure_connection = url.scheme() == "https" || is_loopback(url);
+        let prefix =
+            |prefix: &[u8]| cookie.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        let refused = (cookie.secure && !secure_connection)
+            || (prefix(b"__Secure-") && !cookie.secure)
+            || (prefix(b"__Host-") && !(cookie.secure && cookie.host_only && has_path && cookie.path == "/"))
+            || (cookie.same_site != SameSite::Unset && mode == SameSiteMode::Unset);
+        if refused {
+            return;
+        }
+        self.0.retain(|other| other.name != cookie.name || other.domain != cookie.domain || other.path != cookie.path);
+        if cookie.expires.is_none_or(|expires| expires > now) {
+            self.0.push(cookie);
+        }
+    }
+
+    /// The value of a Cookie header, or nothing where no cookie matches. (`fetch.cookie.6`)
+    pub(crate) fn header(&self, url: &Url, mode: SameSiteMode, now: Duration) -> Option<ByteString> {
+        let host = url.host_str()?;
+        let mut cookies: Vec<&Cookie> = self
+            .0
+            .iter()
+            .filter(
+                |cookie| if cookie.host_only { cookie.domain == host } else { domain_matches(host, &cookie.domain) },
+            )
+            .filter(|cookie| path_matches(url.path(), &cookie.path))
+            .filter(|cookie| !cookie.secure || url.scheme() == "https" || is_loopback(url))
+            .filter(|cookie| match cookie.same_site {
+                SameSite::Unset => true,
+                SameSite::Protected => mode == SameSiteMode::Strict,
+            })
+            .filter(|cookie| cookie.expires.is_none_or(|expires| expires > now))
+            .collect();
+        // Longer paths first, then as they were made.
+        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let pairs: Vec<Vec<u8>> = cookies
+            .into_iter()
+            .map(|cookie| {
+                if cookie.name.is_empty() {
+                    cookie.value.clone()
+                } else {
+                    [cookie.name.as_slice(), &cookie.value].join(&b"="[..])
+                }
+            })
+            .collect();
+        (!pairs.is_empty()).then(|| pairs.join(&b"; "[..]).into())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    super::origin::Origin::of(url).is_potentially_trustworthy()
+}
+
+/// *Cookie default path*
+fn default_path(path: &str) -> String {
+    match path.rfind('/') {
+        None | Some(0) => "/".to_owned(),
+        Some(last) => path[..last].to_owned(),
+    }
+}
+
+fn path_matches(path: &str, cookie: &str) -> bool {
+    path == cookie || path.strip_prefix(cookie).is_some_and(|rest| cookie.ends_with('/') || rest.starts_with('/'))
+}
+
+fn domain_matches(host: &str, domain: &str) -> bool {
+    host == domain
+        || (matches!(Host::parse(host), Ok(Host::Domain(_)))
+            && host.strip_suffix(domain).is_some_and(|before| before.ends_with('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("a URL")
+    }
+
+    #[test]
+    fn what_is_stored_and_sent() {
+        let any = SameSiteMode::Strict;
+        for (set_at, line, sent_to, mode, sent) in [
+            ("https://a.page.test/x/", "a=1", "https://a.page.test/x/y", any, Some("a=1")),
+            ("https://a.page.test/x/", "a=1", "https://a.page.test/z", any, None),
+            ("https://a.page.test/", "a=1", "https://b.page.test/", any, None),
+            ("https://a.page.test/", "a=1; Domain=page.test", "https://b.page.test/", any, Some("a=1")),
+            ("https://a.page.test/", "a=1; Domain=test", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "a=1; Domain=other.test", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "a=1; Secure", "http://a.page.test/", any, None),
+            ("http://a.page.test/", "a=1; Secure", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "a=1,b=2", "https://a.page.test/", any, Some("a=1,b=2")),
+            ("https://a.page.test/", "a=1; Max-Age=0", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "__Host-a=1; Secure; Path=/", "https://a.page.test/", any, Some("__Host-a=1")),
+            ("https://a.page.test/", "__Host-a=1; Path=/", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "a=1; SameSite=Lax", "https://a.page.test/", SameSiteMode::Unset, None),
+            ("https://a.page.test/", "a=1; SameSite=Strict", "https://a.page.test/", SameSiteMode::Unset, None),
+        ] {
+            let mut jar = CookieJar::default();
+            jar.store(&line.into(), &url(set_at), any, Duration::ZERO);
+            let header = jar.header(&url(sent_to), mode, Duration::ZERO).map(|value| value.to_string());
+            assert_eq!(header.as_deref(), sent, "{line} of {set_at} to {sent_to}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! How header values are read. (Fetch, *Headers*; Infra; MIME Sniffing)
+
+use crosscheck_servers::{ByteString, Fields};
+use data_url::mime::Mime;
+
+/// RFC 9110 *tchar*.
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
+}
+
+/// Without the given bytes at either end.
+pub(crate) fn trim(bytes: &[u8], is_space: fn(u8) -> bool) -> &[u8] {
+    let start = bytes.iter().position(|byte| !is_space(*byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_space(*byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
+/// HTTP tab or space bytes.
+pub(crate) const fn is_tab_or_space(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' ')
+}
+
+/// HTTP whitespace bytes.
+pub(crate) const fn is_http_whitespace(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' ' | b'\n' | b'\r')
+}
+
+/// What extracting header list values gives. (Fetch, *extract header list values*)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Extracted {
+    /// There is no such line. (`fetch.extract-header-list-values.1`)
+    Null,
+    /// A line is not of the header's grammar. (`fetch.extract-header-list-values.4.2`)
+    Failure,
+    /// The values of all lines. (`fetch.extract-header-list-values.4.3`)
+    Values(Vec<ByteString>),
+}
+
+impl Extracted {
+    /// The values; none for null and failure.
+    pub(crate) fn values(&self) -> &[ByteString] {
+        match self {
+            Self::Values(values) => values,
+            Self::Null | Self::Failure => &[],
+        }
+    }
+}
+
+/// Extracts the values of a header whose grammar is a possibly empty comma list of tokens: Access-Control-Allow-Methods,
+/// -Allow-Headers and -Expose-Headers. (`fetch.cors-abnf.acam`, `fetch.cors-abnf.acah`, `fetch.cors-abnf.aceh`)
+pub(crate) fn extract_tokens(headers: &Fields, name: &str) -> Extracted {
+    let mut found = false;
+    let mut values = Vec::new();
+    for line in headers.all(name) {
+        found = true;
+        for element in line.as_bytes().split(|byte| *byte == b',') {
+            let element = trim(element, is_tab_or_space);
+            if element.is_empty() {
+                continue;
+            }
+            if !is_token(element) {
+                return Extracted::Failure;
+            }
+            values.push(element.into());
+        }
+    }
+    if found { Extracted::Values(values) } else { Extracted::Null }
+}
+
+/// The seconds of Access-Control-Max-Age: one line of digits. (`fetch.cors-abnf.max-age`,
+/// `fetch.extract-header-list-values.2`)
+pub(crate) fn extract_max_age(headers: &Fields) -> Option<u64> {
+    let mut lines = headers.all("access-control-max-age");
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    let digits = line.as_bytes();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More seconds than can be counted are as good as the most.
+    Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX))
+}
+
+/// Fetch, *get, decode, and split*.
+pub(crate) fn get_decode_split(headers: &Fields, name: &str) -> Option<Vec<String>> {
+    let value = headers.get(name)?;
+    Some(split(&value.decode()))
+}
+
+/// The comma-separated values of a text; commas in quoted strings do not separate.
+pub(crate) fn split(input: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    let mut value = String::new();
+    let mut characters = input.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => {
+                value.push('"');
+                while let Some(quoted) = characters.next() {
+                    value.push(quoted);
+                    match quoted {
+                        '\\' => value.extend(characters.next()),
+                        '"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            ',' => values.push(std::mem::take(&mut value)),
+            other => value.push(other),
+        }
+    }
+    values.push(value);
+    values.into_iter().map(|value| value.trim_matches([' ', '\t']).to_owned()).collect()
+}
+
+/// Fetch, *extract a MIME type*: the last parsable type of all lines, `*/*` apart. The charset carries over as there.
+pub(crate) fn extract_mime_type(headers: &Fields) -> Option<Mime> {
+    let mut charset: Option<String> = None;
+    let mut essence: Option<String> = None;
+    let mut mime: Option<Mime> = None;
+    for value in get_decode_split(headers, "content-type")? {
+        let Some(candidate) = parse_mime_type(&value).filter(|mime| essence_of(mime) != "*/*") else { continue };
+        let mut candidate = candidate;
+        if essence.as_deref() == Some(&essence_of(&candidate)) {
+            if candidate.get_parameter("charset").is_none()
+                && let Some(charset) = &charset
+            {
+                candidate.parameters.push(("charset".to_owned(), charset.clone()));
+            }
+        } else {
+            charset = candidate.get_parameter("charset").map(ToOwned::to_owned);
+            essence = Some(essence_of(&candidate));
+        }
+        mime = Some(candidate);
+    }
+    mime
+}
+
+/// MIME Sniffing, *parse a MIME type*.
+pub(crate) fn parse_mime_type(text: &str) -> Option<Mime> {
+    text.trim_matches([' ', '\t', '\n', '\r']).parse().ok()
+}
+
+pub(crate) fn essence_of(mime: &Mime) -> String {
+    format!("{}/{}", mime.type_, mime.subtype)
+}
+
+/// MIME Sniffing, *JavaScript MIME type*.
+pub(crate) fn is_javascript(mime: &Mime) -> bool {
+    matches!(
+        essence_of(mime).as_str(),
+        "application/ecmascript"
+            | "application/javascript"
+            | "application/x-ecmascript"
+            | "application/x-javascript"
+            | "text/ecmascript"
+            | "text/javascript"
+            | "text/javascript1.0"
+            | "text/javascript1.1"
+            | "text/javascript1.2"
+            | "text/javascript1.3"
+            | "text/javascript1.4"
+            | "text/javascript1.5"
+            | "text/jscript"
+            | "text/livescript"
+            | "text/x-ecmascript"
+            | "text/x-javascript"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(name: &str, values: &[&str]) -> Fields {
+        values.iter().map(|value| (name.into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn token_lists() {
+        let extract = |values: &[&str]| extract_tokens(&lines("X", values), "x");
+        let tokens = |values: &[&str]| Extracted::Values(values.iter().map(|value| (*value).into()).collect());
+        assert_eq!(extract(&[]), Extracted::Null);
+        assert_eq!(extract(&[""]), tokens(&[]));
+        assert_eq!(extract(&["a,b", " c\t,, d "]), tokens(&["a", "b", "c", "d"]));
+        for bad in ["a b", "\"a\"", "a;b", "a,\u{b}b", "(a)", "a/b"] {
+            assert_eq!(extract(&["ok", bad]), Extracted::Failure, "{bad}");
+        }
+    }
+
+    #[test]
+    fn max_ages() {
+        let extract = |values: &[&str]| extract_max_age(&lines("Access-Control-Max-Age", values));
+        assert_eq!(extract(&["60"]), Some(60));
+        assert_eq!(extract(&["99999999999999999999999"]), Some(u64::MAX));
+        for bad in [&[][..], &["60", "60"], &["-1"], &["1.5"], &[""], &["60, 60"], &["+1"], &["6 0"]] {
+            assert_eq!(extract(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn quoted_commas_do_not_split() {
+        assert_eq!(split("a, \"b, c\\\",\" d,,e"), ["a", "\"b, c\\\",\" d", "", "e"]);
+        assert_eq!(split(""), [""]);
+    }
+
+    #[test]
+    fn the_last_type_counts() {
+        let essence = |values: &[&str]| extract_mime_type(&lines("Content-Type", values)).map(|mime| essence_of(&mime));
+        assert_eq!(essence(&["text/html, text/plain"]), Some("text/plain".to_owned()));
+        assert_eq!(essence(&["text/html", "*/*", "nonsense"]), Some("text/html".to_owned()));
+        assert_eq!(essence(&["nonsense"]), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! Subresource Integrity, *do bytes match metadataList?*
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+/// Whether bytes match integrity metadata. Metadata without any known hash matches everything.
+pub(crate) fn matches(bytes: &[u8], metadata: &str) -> bool {
+    let hashes: Vec<(u16, &str)> = metadata
+        .split_ascii_whitespace()
+        .filter_map(|token| {
+            let (algorithm, rest) = token.split_once('-')?;
+            let value = rest.split('?').next().unwrap_or_default();
+            let strength = match algorithm.to_ascii_lowercase().as_str() {
+                "sha256" => 256,
+                "sha384" => 384,
+                "sha512" => 512,
+                _ => return None,
+            };
+            Some((strength, value))
+        })
+        .collect();
+    let Some(strongest) = hashes.iter().map(|(strength, _)| *strength).max() else { return true };
+    let actual = match strongest {
+        256 => Sha256::digest(bytes).to_vec(),
+        384 => Sha384::digest(bytes).to_vec(),
+        _ => Sha512::digest(bytes).to_vec(),
+    };
+    let actual = STANDARD.encode(actual);
+    let plain = |value: &str| value.replace('-', "+").replace('_', "/").trim_end_matches('=').to_owned();
+    hashes.iter().any(|(strength, value)| *strength == strongest && plain(value) == plain(&actual))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: &str = "sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+
+    #[test]
+    fn the_strongest_hash_counts() {
+        for (metadata, matching) in [
+            (HELLO.to_owned(), true),
+            (HELLO.replace("sha256", "SHA256"), true),
+            (HELLO.replace("LPJN", "LPJM"), false),
+            (format!("{HELLO} sha512-AAAA"), false),
+            (format!("{HELLO} sha256-AAAA"), true),
+            (format!("{HELLO}?option"), true),
+            ("md5-AAAA".to_owned(), true),
+            (String::new(), true),
+        ] {
+            assert_eq!(matches(b"hello", &metadata), matching, "{metadata}");
+        }
+    }
+}

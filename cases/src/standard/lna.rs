@@ -1,0 +1,199 @@
+//! Local network access. (WICG/local-network-access; `lna.*`)
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::client::Client;
+use super::fetch::NetworkError;
+use super::origin::Origin;
+use super::trace::Trace;
+
+/// *IP address space*, from the least private to the most private.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AddressSpace {
+    /// Reachable from everywhere.
+    Public,
+    /// Private networks.
+    Local,
+    /// This machine.
+    Loopback,
+}
+
+/// The state of a permission, and whether the document may use the feature at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Permissions policy does not delegate the feature to the document.
+    NotAllowed,
+    /// The user has refused, or refuses when asked.
+    Denied,
+    /// The user has granted, or grants when asked.
+    Granted,
+}
+
+impl AddressSpace {
+    /// *Determine the IP address space* of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        Self::by_table(&mut Trace::default(), address)
+    }
+
+    pub(crate) fn by_table(trace: &mut Trace, address: IpAddr) -> Self {
+        let address = match address {
+            IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+                Some(v4) if trace.rule("lna.space.1", true) => IpAddr::V4(v4),
+                _ => IpAddr::V6(v6),
+            },
+            v4 @ IpAddr::V4(_) => v4,
+        };
+        let row = match address {
+            IpAddr::V4(v4) => V4_TABLE
+                .iter()
+                .find(|(network, length, _, _)| v4_in(v4, *network, *length))
+                .map(|(_, _, space, requirement)| (*space, *requirement)),
+            IpAddr::V6(v6) => V6_TABLE
+                .iter()
+                .find(|(network, length, _, _)| v6_in(v6, *network, *length))
+                .map(|(_, _, space, requirement)| (*space, *requirement)),
+        };
+        match row {
+            Some((space, requirement)) if trace.rule(requirement, true) => space,
+            _ => {
+                trace.rule("lna.space.3", true);
+                Self::Public
+            }
+        }
+    }
+}
+
+type Row<A> = (A, u32, AddressSpace, &'static str);
+
+const V4_TABLE: [Row<Ipv4Addr>; 9] = [
+    (Ipv4Addr::new(127, 0, 0, 0), 8, AddressSpace::Loopback, "lna.space.2.127-8"),
+    (Ipv4Addr::new(10, 0, 0, 0), 8, AddressSpace::Local, "lna.space.2.10-8"),
+    (Ipv4Addr::new(100, 64, 0, 0), 10, AddressSpace::Local, "lna.space.2.100-64-10"),
+    (Ipv4Addr::new(172, 16, 0, 0), 12, AddressSpace::Local, "lna.space.2.172-16-12"),
+    (Ipv4Addr::new(192, 168, 0, 0), 16, AddressSpace::Local, "lna.space.2.192-168-16"),
+    (Ipv4Addr::new(198, 18, 0, 0), 15, AddressSpace::Loopback, "lna.space.2.198-18-15"),
+    (Ipv4Addr::new(169, 254, 0, 0), 16, AddressSpace::Local, "lna.space.2.169-254-16"),
+    (Ipv4Addr::new(0, 0, 0, 0), 32, AddressSpace::Loopback, "lna.space.2.0-32"),
+    (Ipv4Addr::new(0, 0, 0, 0), 8, AddressSpace::Local, "lna.space.2.0-8"),
+];
+
+const V6_TABLE: [Row<Ipv6Addr>; 7] = [
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 1), 128, AddressSpace::Loopback, "lna.space.2.v6-1-128"),
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, AddressSpace::Local, "lna.space.2.v6-fc00-7"),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, AddressSpace::Local, "lna.space.2.v6-fe80-10"),
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, AddressSpace::Local, "lna.space.2.v6-fec0-10"),
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 128, AddressSpace::Loopback, "lna.space.2.v6-0-128"),
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, AddressSpace::Local, "lna.space.2.v6-2001-db8-32"),
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, AddressSpace::Local, "lna.space.2.v6-3fff-20"),
+];
+
+const fn v4_in(address: Ipv4Addr, network: Ipv4Addr, length: u32) -> bool {
+    let mask = u32::MAX << (32 - length);
+    address.to_bits() & mask == network.to_bits() & mask
+}
+
+const fn v6_in(address: Ipv6Addr, network: Ipv6Addr, length: u32) -> bool {
+    let mask = u128::MAX << (128 - length);
+    address.to_bits() & mask == network.to_bits() & mask
+}
+
+/// What a local network access check looks at, beside the client.
+#[derive(Clone, Debug)]
+pub struct Access<'a> {
+    /// The origin of the request.
+    pub origin: &'a Origin,
+    /// The origin of its current URL.
+    pub target: &'a Origin,
+    /// *Target address space* of the request, where one is set.
+    pub target_space: Option<AddressSpace>,
+    /// The address space of the connection.
+    pub connection: AddressSpace,
+    /// The state of the permission for that space.
+    pub permission: Permission,
+}
+
+/// *Local network access check*
+pub(crate) fn check(trace: &mut Trace, client: &Client, access: &Access<'_>) -> Result<(), NetworkError> {
+    let block = |requirement| Err(NetworkError::new("local-network", requirement));
+    let own = access.origin.is_same_origin(access.target);
+    if own && access.origin.is_potentially_trustworthy() && trace.rule("lna.check.2", true) {
+        return Ok(());
+    }
+    trace.rule("lna.check.2b", own);
+    if let Some(space) = access.target_space {
+        if space != access.connection && trace.rule("lna.check.4.2", true) {
+            return block("lna.check.4.2");
+        }
+        if space == access.connection && trace.rule("lna.check.4.3", true) {
+            return Ok(());
+        }
+    }
+    if access.connection <= client.address_space {
+        let requirement = match (client.address_space, access.connection) {
+            (AddressSpace::Loopback, _) => "lna.request.loopback-any",
+            (_, AddressSpace::Public) => "lna.request.to-public",
+            _ => "lna.request.same-space",
+        };
+        if trace.rule(requirement, true) || trace.rule("lna.check.6", true) {
+            return Ok(());
+        }
+    }
+    trace.rule(
+        match (client.address_space, access.connection) {
+            (AddressSpace::Public, AddressSpace::Local) => "lna.request.public-local",
+            (AddressSpace::Public, _) => "lna.request.public-loopback",
+            _ => "lna.request.local-loopback",
+        },
+        true,
+    );
+    if !client.is_secure_context && trace.rule("lna.check.5.2", true) {
+        return block("lna.check.5.2");
+    }
+    trace.rule(if access.connection == AddressSpace::Local { "lna.check.5.4a" } else { "lna.check.5.4b" }, true);
+    if !client.is_window && trace.rule("lna.check.5.8", true) {
+        return block("lna.check.5.8");
+    }
+    match access.permission {
+        Permission::NotAllowed if trace.rule("lna.check.5.9", true) => block("lna.check.5.9"),
+        Permission::Denied if trace.rule("lna.check.5.11", true) => block("lna.check.5.11"),
+        _ => {
+            trace.rule("lna.check.5.12", true);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_their_spaces() {
+        for (address, space) in [
+            ("127.0.0.1", AddressSpace::Loopback),
+            ("10.1.2.3", AddressSpace::Local),
+            ("100.64.0.1", AddressSpace::Local),
+            ("100.128.0.1", AddressSpace::Public),
+            ("172.16.0.1", AddressSpace::Local),
+            ("172.32.0.1", AddressSpace::Public),
+            ("192.168.0.1", AddressSpace::Local),
+            ("198.18.0.1", AddressSpace::Loopback),
+            ("169.254.0.1", AddressSpace::Local),
+            ("0.0.0.0", AddressSpace::Loopback),
+            ("0.1.2.3", AddressSpace::Local),
+            ("1.1.1.1", AddressSpace::Public),
+            ("::1", AddressSpace::Loopback),
+            ("::", AddressSpace::Loopback),
+            ("::ffff:10.0.0.1", AddressSpace::Local),
+            ("fd00::1", AddressSpace::Local),
+            ("fe80::1", AddressSpace::Local),
+            ("fec0::1", AddressSpace::Local),
+            ("2001:db8::1", AddressSpace::Local),
+            ("3fff::1", AddressSpace::Local),
+            ("2606::1", AddressSpace::Public),
+        ] {
+            assert_eq!(AddressSpace::of(address.parse().expect("an address")), space, "{address}");
+        }
+    }
+}

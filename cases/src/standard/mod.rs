@@ -1,0 +1,43 @@
+//! The executable standard: what a user agent that keeps the rules sends, and what it lets a page see.
+//!
+//! [`perform`] is a state machine without I/O ([`Machine`]): it says which [`Message`] goes out next, takes the
+//! [`Answer`], and ends in what the page saw, why it was blocked, and the [`Decision`]s on the way, each with the id of
+//! the requirement that it follows. Functions have the names of the standard's algorithms and the order of their steps.
+
+mod blocking;
+mod client;
+mod cookies;
+mod corp;
+mod cors_check;
+mod csp;
+mod fetch;
+mod fetch_metadata;
+mod header_value;
+mod http_cache;
+mod http_fetch;
+mod integrity;
+mod lna;
+mod machine;
+mod nosniff;
+mod origin;
+mod page;
+mod perform;
+mod preflight;
+mod preflight_cache;
+mod redirect_fetch;
+mod referrer;
+mod request;
+mod request_class;
+mod safelist;
+mod trace;
+mod websocket;
+mod xhr;
+
+pub use client::{Client, EmbedderPolicy};
+pub use fetch::NetworkError;
+pub use lna::{Access, AddressSpace, Permission};
+pub use machine::{Answer, Failure, Machine, Message, MessageKind, Next, Received, SocketEvent};
+pub use origin::{Origin, registrable_domain};
+pub use perform::{Performance, perform};
+pub use request::Destination;
+pub use trace::Decision;

@@ -1,0 +1,265 @@
+//! What a page sees: the results of `fetch()`, `XMLHttpRequest`, `EventSource` and `sendBeacon()`.
+
+use std::collections::BTreeMap;
+
+use super::fetch::{NetworkError, Response, UserAgent};
+use super::header_value::{essence_of, extract_mime_type};
+use super::request::{Cache, Credentials, Mode, Request};
+use super::request_class::{construct, extract_body, parse_url};
+use super::safelist::is_safelisted_header;
+use super::trace::Trace;
+use crate::{BeaconProbe, BodyKind, EventSourceProbe, FetchProbe, PageResult, Reading, ResponseType, ResultKind};
+
+/// What came of a step, and why it was blocked where it was.
+pub(crate) type StepResult = (PageResult, Option<NetworkError>);
+
+pub(crate) fn exception(name: &str) -> PageResult {
+    PageResult { result: ResultKind::Exception, error: Some(name.to_owned()), ..PageResult::default() }
+}
+
+pub(crate) fn of_kind(result: ResultKind) -> PageResult {
+    PageResult { result, ..PageResult::default() }
+}
+
+/// *CORS-safelisted response-header name*, without those that Access-Control-Expose-Headers adds.
+const SAFELISTED: [(&str, &str); 7] = [
+    ("cache-control", "fetch.cors-safelisted-response-header-name.cache-control"),
+    ("content-language", "fetch.cors-safelisted-response-header-name.content-language"),
+    ("content-length", "fetch.cors-safelisted-response-header-name.content-length"),
+    ("content-type", "fetch.cors-safelisted-response-header-name.content-type"),
+    ("expires", "fetch.cors-safelisted-response-header-name.expires"),
+    ("last-modified", "fetch.cors-safelisted-response-header-name.last-modified"),
+    ("pragma", "fetch.cors-safelisted-response-header-name.pragma"),
+];
+
+/// The headers that a filtered response shows, by lower-case name.
+pub(crate) fn readable_headers(trace: &mut Trace, response: &Response) -> BTreeMap<String, Option<String>> {
+    let headers = &response.received.headers;
+    let mut readable = BTreeMap::new();
+    match response.kind {
+        ResponseType::Opaque | ResponseType::Opaqueredirect => {
+            trace.rule("fetch.filtered.opaque.headers", true);
+            return readable;
+        }
+        _ => {}
+    }
+    for (name, _) in headers {
+        let name = name.decode().to_ascii_lowercase();
+        if readable.contains_key(&name) || !is_readable(trace, response, &name) {
+            continue;
+        }
+        let value = headers.get(&name).map(|value| value.decode().into_owned());
+        readable.insert(name, value);
+    }
+    readable
+}
+
+fn is_readable(trace: &mut Trace, response: &Response, name: &str) -> bool {
+    let forbidden = match name {
+        "set-cookie" => trace.rule("fetch.forbidden-response-header-name.a", true),
+        "set-cookie2" => trace.rule("fetch.forbidden-response-header-name.b", true),
+        _ => false,
+    };
+    if forbidden {
+        trace.rule("fetch.cors-safelisted-response-header-name.forbidden", response.kind == ResponseType::Cors);
+        return false;
+    }
+    if response.kind != ResponseType::Cors {
+        return true;
+    }
+    let Some(exposed) = &response.exposed else { return true };
+    if let Some((_, requirement)) = SAFELISTED.iter().find(|(safelisted, _)| *safelisted == name)
+        && trace.rule(requirement, true)
+    {
+        return true;
+    }
+    if exposed.iter().any(|listed| listed.eq_ignore_ascii_case(name))
+        && trace.rule("fetch.cors-safelisted-response-header-name.listed", true)
+    {
+        return true;
+    }
+    !trace.rule("fetch.cors-safelisted-response-header-name.unlisted", true)
+}
+
+/// UTF-8 decode.
+pub(crate) fn decode_text(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl UserAgent {
+    /// `fetch()`
+    pub(crate) async fn fetch_step(&mut self, url: &str, options: &FetchProbe) -> StepResult {
+        let mut request = match construct(&mut self.trace, &self.client, url, options) {
+            Ok(request) => request,
+            Err(thrown) => return (exception(thrown.0), None),
+        };
+        if !request.headers.contains("accept") && self.trace.rule("fetch.fetching.12.1", true) {
+            request.headers.push("Accept", "*/*");
+        }
+        match self.main_fetch(&mut request, false).await {
+            Ok(response) => {
+                self.trace.rule("fetch.fetch-method.12.5", response.received.status >= 400);
+                (self.fetched(&response, options.read), None)
+            }
+            Err(NetworkError::NEVER) => (of_kind(ResultKind::Timeout), None),
+            Err(error) => {
+                self.trace.rule("fetch.fetch-method.12.3", true);
+                let result = PageResult { error: Some("TypeError".to_owned()), ..of_kind(ResultKind::NetworkError) };
+                (result, Some(error))
+            }
+        }
+    }
+
+    fn fetched(&mut self, response: &Response, read: Option<Reading>) -> PageResult {
+        let trace = &mut self.trace;
+        let received = &response.received;
+        let opaque = matches!(response.kind, ResponseType::Opaque | ResponseType::Opaqueredirect);
+        let headers = readable_headers(trace, response);
+        let mut result = PageResult {
+            result: ResultKind::Response,
+            response_type: Some(response.kind),
+            headers,
+            ..PageResult::default()
+        };
+        let url = match response.kind {
+            ResponseType::Opaque => None,
+            ResponseType::Opaqueredirect if trace.rule("fetch.filtered.opaque-redirect.url", true) => {
+                response.url_list.first()
+            }
+            _ => response.url_list.last(),
+        };
+        let mut url = url.cloned();
+        if let Some(url) = &mut url {
+            url.set_fragment(None);
+        }
+        result.url = Some(url.map(String::from).unwrap_or_default());
+        if opaque {
+            trace.rule(
+                if response.kind == ResponseType::Opaque {
+                    "fetch.filtered.opaque.status"
+                } else {
+                    "fetch.filtered.opaque-redirect.type"
+                },
+                true,
+            );
+            trace.rule("fetch.filtered.opaque.url", response.kind == ResponseType::Opaque);
+            trace.rule("fetch.filtered.opaque.body", response.kind == ResponseType::Opaque);
+            result.status = Some(0);
+            result.status_text = Some(String::new());
+            result.redirected = Some(false);
+        } else {
+            result.status = Some(received.status);
+            result.status_text = Some(received.reason.decode().into_owned());
+            result.redirected = Some(response.url_list.len() > 1 && trace.rule("fetch.redirect.redirected", true));
+        }
+        if read != Some(Reading::None) {
+            if opaque || response.has_null_body {
+                result.body = Some(String::new());
+            } else if received.complete {
+                result.body = Some(decode_text(&received.body));
+            } else {
+                result.body_error = Some("TypeError".to_owned());
+            }
+        }
+        result
+    }
+
+    /// `EventSource` (HTML, *Server-sent events*)
+    pub(crate) async fn event_source_step(&mut self, url: &str, options: &EventSourceProbe) -> StepResult {
+        let Some(url) = parse_url(&self.client, url) else { return (exception("SyntaxError"), None) };
+        let mut request = Request::new(url, self.client.origin.clone());
+        request.mode = Mode::Cors;
+        if options.with_credentials == Some(true) {
+            request.credentials = Credentials::Include;
+        }
+        request.cache = Cache::NoStore;
+        request.headers.push("Accept", "text/event-stream");
+        let wanted = options.messages.unwrap_or(1);
+        let fail = |class, events: Option<&str>| {
+            let events = events.map(|event| vec![event.to_owned()]);
+            (
+                PageResult { events, ..of_kind(ResultKind::NetworkError) },
+                Some(NetworkError::new(class, "html.eventsource.bad-type")),
+            )
+        };
+        let response = match self.main_fetch(&mut request, false).await {
+            Ok(response) => response,
+            Err(NetworkError::NEVER) => return (of_kind(ResultKind::Timeout), None),
+            // Whether it tries again, or knows that to be futile, is the user agent's choice.
+            Err(error) => return (of_kind(ResultKind::NetworkError), Some(error)),
+        };
+        let mime = extract_mime_type(&response.received.headers);
+        if response.received.status != 200 {
+            return fail("event-source-status", Some("error 2"));
+        }
+        if mime.is_none_or(|mime| essence_of(&mime) != "text/event-stream") {
+            return fail("event-source-type", Some("error 2"));
+        }
+        let mut events = vec!["open".to_owned()];
+        let messages = event_stream(&decode_text(&response.received.body));
+        let count = messages.len();
+        events.extend(messages.into_iter().take(wanted as usize).map(|data| format!("message {data}")));
+        if count < wanted as usize {
+            events.push("error 0".to_owned());
+        }
+        (PageResult { events: Some(events), ..of_kind(ResultKind::Response) }, None)
+    }
+
+    /// `navigator.sendBeacon()` (Beacon)
+    pub(crate) async fn beacon_step(&mut self, url: &str, options: &BeaconProbe) -> StepResult {
+        let Some(url) = parse_url(&self.client, url).filter(|url| matches!(url.scheme(), "http" | "https")) else {
+            return (exception("TypeError"), None);
+        };
+        if matches!(options.body, Some(BodyKind::Stream(_))) {
+            return (exception("TypeError"), None);
+        }
+        let mut request = Request::new(url, self.client.origin.clone());
+        request.method = "POST".into();
+        request.mode = Mode::NoCors;
+        request.keepalive = true;
+        request.credentials = Credentials::Include;
+        request.headers.push("Accept", "*/*");
+        if let Some(body) = &options.body {
+            let (body, content_type) = extract_body(body);
+            if body.bytes.len() > 65_536 && self.trace.rule("fetch.network-or-cache.8.10a", true) {
+                let error = NetworkError::new("keepalive-quota", "fetch.network-or-cache.8.10a");
+                return (of_kind(ResultKind::NetworkError), Some(error));
+            }
+            if let Some(content_type) = content_type {
+                if !is_safelisted_header(&mut self.trace, &"Content-Type".into(), &content_type) {
+                    request.mode = Mode::Cors;
+                    request.unsafe_request = true;
+                }
+                request.headers.push("Content-Type", content_type);
+            }
+            request.body = Some(body);
+        }
+        let error = self.main_fetch(&mut request, false).await.err();
+        (of_kind(ResultKind::Sent), error.filter(|error| *error != NetworkError::NEVER))
+    }
+}
+
+/// The data of the events of an event stream, without those whose type is not `message`.
+fn event_stream(text: &str) -> Vec<String> {
+    let mut messages = Vec::new();
+    let (mut data, mut kind): (Vec<&str>, &str) = (Vec::new(), "");
+    for line in text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)) {
+        if line.is_empty() {
+            if !data.is_empty() && (kind.is_empty() || kind == "message") {
+                messages.push(data.join("\n"));
+            }
+            data.clear();
+            kind = "";
+            continue;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => data.push(value),
+            "event" => kind = value,
+            _ => {}
+        }
+    }
+    messages
+}

@@ -1,0 +1,103 @@
+//! Referrer Policy, and the Origin header that depends on it.
+
+use crosscheck_servers::{ByteString, Scheme};
+use url::Url;
+
+use super::client::Client;
+use super::origin::Origin;
+use super::request::{Mode, Referrer, Request, Tainting};
+use super::trace::Trace;
+
+/// The policy of a client that states none.
+pub(crate) const DEFAULT_POLICY: &str = "strict-origin-when-cross-origin";
+
+/// The referrer policies. (Referrer Policy, *Referrer Policies*)
+pub(crate) const POLICIES: [&str; 8] = [
+    "no-referrer",
+    "no-referrer-when-downgrade",
+    "same-origin",
+    "origin",
+    "strict-origin",
+    "origin-when-cross-origin",
+    "strict-origin-when-cross-origin",
+    "unsafe-url",
+];
+
+/// *Parse a referrer policy from a Referrer-Policy header*: the last one that is known.
+pub(crate) fn parse_policy(value: &str) -> Option<String> {
+    value.split(',').map(|token| token.trim().to_ascii_lowercase()).rfind(|token| POLICIES.contains(&token.as_str()))
+}
+
+/// *Determine request's referrer*: the value of a Referer header.
+pub(crate) fn referer(request: &Request, client: &Client) -> Option<Url> {
+    let source = match &request.referrer {
+        Referrer::NoReferrer => return None,
+        Referrer::Client => client.referrer_source.clone()?,
+        Referrer::Url(url) => (**url).clone(),
+    };
+    let full = strip(source.clone(), false)?;
+    let origin = strip(source, true)?;
+    let full = if full.as_str().len() > 4096 { origin.clone() } else { full };
+    let same_origin = Origin::of(&full).is_same_origin(&Origin::of(request.url()));
+    let downgrade =
+        Origin::of(&full).is_potentially_trustworthy() && !Origin::of(request.url()).is_potentially_trustworthy();
+    match request.referrer_policy.as_str() {
+        "no-referrer" => None,
+        "origin" => Some(origin),
+        "unsafe-url" => Some(full),
+        "strict-origin" => (!downgrade).then_some(origin),
+        "same-origin" => same_origin.then_some(full),
+        "origin-when-cross-origin" => Some(if same_origin { full } else { origin }),
+        "no-referrer-when-downgrade" => (!downgrade).then_some(full),
+        // strict-origin-when-cross-origin
+        _ if same_origin => Some(full),
+        _ => (!downgrade).then_some(origin),
+    }
+}
+
+/// *Strip url for use as a referrer*
+fn strip(mut url: Url, origin_only: bool) -> Option<Url> {
+    if matches!(url.scheme(), "about" | "blob" | "data") {
+        return None;
+    }
+    // Neither can fail for a URL with a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    if origin_only {
+        url.set_path("");
+        url.set_query(None);
+    }
+    Some(url)
+}
+
+/// *Append a request `Origin` header*: its value, or nothing where there is none.
+pub(crate) fn origin_header(trace: &mut Trace, request: &Request) -> Option<ByteString> {
+    let serialized = request.serialize_origin(trace); // 2
+    if request.tainting == Tainting::Cors && trace.rule("fetch.origin-header.3a", true)
+        || request.mode == Mode::WebSocket && trace.rule("fetch.origin-header.3b", true)
+    {
+        trace.rule("fetch.origin-header.3c", request.referrer_policy == "no-referrer");
+        return Some(serialized); // 3
+    }
+    let simple = request.method == *"GET" || request.method == *"HEAD";
+    if simple && trace.rule("fetch.origin-header.4a", true) {
+        return None;
+    }
+    let same_origin = Origin::of(request.url()).is_same_origin(&request.origin);
+    trace.rule(if same_origin { "fetch.origin-header.4b" } else { "fetch.origin-header.4c" }, true);
+    if request.mode == Mode::Cors && trace.rule("fetch.origin-header.4.1.cors", true) {
+        return Some(serialized);
+    }
+    let downgrade = request.origin.scheme() == Some(Scheme::Https) && request.url().scheme() != "https";
+    let hidden = match request.referrer_policy.as_str() {
+        "no-referrer" => trace.rule("fetch.origin-header.4.1.no-referrer", true),
+        "no-referrer-when-downgrade" => downgrade && trace.rule("fetch.origin-header.4.1.strict.a", true),
+        "strict-origin" => downgrade && trace.rule("fetch.origin-header.4.1.strict.b", true),
+        "strict-origin-when-cross-origin" => downgrade && trace.rule("fetch.origin-header.4.1.strict.c", true),
+        "same-origin" if same_origin => !trace.rule("fetch.origin-header.4.1.same-origin.b", true),
+        "same-origin" => trace.rule("fetch.origin-header.4.1.same-origin.a", true),
+        _ => !trace.rule("fetch.origin-header.4.1.otherwise", true),
+    };
+    Some(if hidden { "null".into() } else { serialized }) // 4.2
+}

@@ -1,0 +1,212 @@
+use crosscheck_servers::{ByteString, Fields};
+use url::Url;
+
+use super::lna::AddressSpace;
+use super::origin::Origin;
+use super::trace::Trace;
+
+/// A request, as far as cross-origin rules look at it. (Fetch, *Requests*)
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: ByteString,
+    /// *URL list*; the last one is the *current URL*. Never empty.
+    pub(crate) url_list: Vec<Url>,
+    pub(crate) headers: Fields,
+    pub(crate) body: Option<RequestBody>,
+    pub(crate) mode: Mode,
+    pub(crate) credentials: Credentials,
+    pub(crate) redirect: Redirect,
+    pub(crate) cache: Cache,
+    pub(crate) integrity: String,
+    pub(crate) keepalive: bool,
+    pub(crate) referrer: Referrer,
+    /// The empty string, or a referrer policy.
+    pub(crate) referrer_policy: String,
+    pub(crate) destination: Destination,
+    pub(crate) origin: Origin,
+    pub(crate) tainting: Tainting,
+    pub(crate) unsafe_request: bool,
+    pub(crate) use_cors_preflight: bool,
+    pub(crate) use_url_credentials: bool,
+    pub(crate) redirect_count: u32,
+    /// *Target address space* (local network access)
+    pub(crate) target_space: Option<AddressSpace>,
+}
+
+/// A request body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RequestBody {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether there is a *source* from which the body can be sent again. Streams have none.
+    pub(crate) has_source: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Cors,
+    NoCors,
+    SameOrigin,
+    WebSocket,
+}
+
+impl Mode {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Cors => "cors",
+            Self::NoCors => "no-cors",
+            Self::SameOrigin => "same-origin",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    Omit,
+    SameOrigin,
+    Include,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redirect {
+    Follow,
+    Error,
+    Manual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the names of the standard")]
+pub(crate) enum Cache {
+    Default,
+    NoStore,
+    Reload,
+    NoCache,
+    ForceCache,
+    OnlyIfCached,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the names of the standard")]
+pub(crate) enum Referrer {
+    NoReferrer,
+    Client,
+    Url(Box<Url>),
+}
+
+/// What a response is for. The empty destination is that of `fetch()`, `XMLHttpRequest`, `EventSource` and beacons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// `fetch()` and its like.
+    Empty,
+    /// `<script>`, workers and their like.
+    Script,
+    /// A style sheet.
+    Style,
+    /// An image.
+    Image,
+    /// A font.
+    Font,
+    /// Audio or video.
+    Media,
+}
+
+impl Destination {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Script => "script",
+            Self::Style => "style",
+            Self::Image => "image",
+            Self::Font => "font",
+            Self::Media => "audio",
+        }
+    }
+}
+
+/// *Response tainting*
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tainting {
+    Basic,
+    Cors,
+    Opaque,
+}
+
+/// *Redirect-taint*
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RedirectTaint {
+    SameOrigin,
+    SameSite,
+    CrossSite,
+}
+
+impl Request {
+    pub(crate) fn new(url: Url, origin: Origin) -> Self {
+        Self {
+            method: "GET".into(),
+            url_list: vec![url],
+            headers: Fields::new(),
+            body: None,
+            mode: Mode::NoCors,
+            credentials: Credentials::SameOrigin,
+            redirect: Redirect::Follow,
+            cache: Cache::Default,
+            integrity: String::new(),
+            keepalive: false,
+            referrer: Referrer::Client,
+            referrer_policy: String::new(),
+            destination: Destination::Empty,
+            origin,
+            tainting: Tainting::Basic,
+            unsafe_request: false,
+            use_cors_preflight: false,
+            use_url_credentials: false,
+            redirect_count: 0,
+            target_space: None,
+        }
+    }
+
+    /// *Current URL*
+    pub(crate) fn url(&self) -> &Url {
+        &self.url_list[self.url_list.len() - 1]
+    }
+
+    pub(crate) fn includes_credentials_mode(&self) -> bool {
+        self.credentials == Credentials::Include
+    }
+
+    /// *Redirect-taint* of a request.
+    pub(crate) fn redirect_taint(&self, trace: &mut Trace) -> RedirectTaint {
+        let mut taint = RedirectTaint::SameOrigin;
+        for hop in self.url_list.windows(2) {
+            let (left, new) = (Origin::of(&hop[0]), Origin::of(&hop[1]));
+            let returns = new.is_same_origin(&self.origin) && !left.is_same_origin(&new);
+            if !new.is_same_site(&left)
+                && !self.origin.is_same_site(&left)
+                && trace.rule("fetch.redirect-taint.4.2", true)
+            {
+                return RedirectTaint::CrossSite; // 4.2
+            }
+            if !new.is_same_origin(&left)
+                && !self.origin.is_same_origin(&left)
+                && trace.rule(if returns { "fetch.redirect-taint.5c" } else { "fetch.redirect-taint.4.3" }, true)
+            {
+                taint = RedirectTaint::SameSite; // 4.3
+            }
+            trace.rule("fetch.redirect-taint.5a", self.origin.is_same_origin(&left) && !new.is_same_origin(&left));
+            trace.rule("fetch.redirect-taint.5b", !self.origin.is_same_origin(&left) && new.is_same_origin(&left));
+        }
+        taint
+    }
+
+    /// *Serializing a request origin*
+    pub(crate) fn serialize_origin(&self, trace: &mut Trace) -> ByteString {
+        let tainted = self.redirect_taint(trace) != RedirectTaint::SameOrigin;
+        if trace.rule("fetch.serialize-request-origin.2", tainted)
+            || trace.rule("fetch.serialize-request-origin.3b", self.origin == Origin::Opaque)
+        {
+            return "null".into();
+        }
+        trace.rule("fetch.serialize-request-origin.3a", true);
+        self.origin.serialize()
+    }
+}

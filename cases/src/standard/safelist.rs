@@ -1,0 +1,227 @@
+//! What may be sent without asking. (Fetch, *Methods* and *Headers*)
+
+use crosscheck_servers::{ByteString, Fields};
+
+use super::header_value::{essence_of, parse_mime_type};
+use super::trace::Trace;
+
+/// *CORS-safelisted method*
+pub(crate) fn is_safelisted_method(trace: &mut Trace, method: &ByteString) -> bool {
+    trace.rule("fetch.cors-safelisted-method.a", *method == *"GET")
+        || trace.rule("fetch.cors-safelisted-method.b", *method == *"HEAD")
+        || trace.rule("fetch.cors-safelisted-method.c", *method == *"POST")
+}
+
+/// *Normalize* a method: six names are upper-cased.
+pub(crate) fn normalize_method(trace: &mut Trace, method: &str) -> String {
+    let upper = method.to_ascii_uppercase();
+    let known = matches!(upper.as_str(), "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT");
+    if known && upper != method && trace.rule("fetch.method-normalize.a", true) {
+        return upper;
+    }
+    trace.rule(if upper == "PATCH" { "fetch.method-normalize.b" } else { "fetch.method-normalize.c" }, !known);
+    method.to_owned()
+}
+
+/// *Forbidden method*
+pub(crate) fn is_forbidden_method(trace: &mut Trace, method: &str) -> bool {
+    trace.rule("fetch.forbidden-method.a", method.eq_ignore_ascii_case("CONNECT"))
+        || trace.rule("fetch.forbidden-method.b", method.eq_ignore_ascii_case("TRACE"))
+        || trace.rule("fetch.forbidden-method.c", method.eq_ignore_ascii_case("TRACK"))
+}
+
+/// *CORS-unsafe request-header byte*
+fn unsafe_byte(trace: &mut Trace, byte: u8) -> bool {
+    match byte {
+        b'\t' => !trace.rule("fetch.cors-unsafe-request-header-byte.1b", true),
+        0x00..0x20 => trace.rule("fetch.cors-unsafe-request-header-byte.1a", true),
+        b'"' => trace.rule("fetch.cors-unsafe-request-header-byte.2.quote", true),
+        b'(' | b')' => trace.rule("fetch.cors-unsafe-request-header-byte.2.parens", true),
+        b':' => trace.rule("fetch.cors-unsafe-request-header-byte.2.colon", true),
+        b'<' | b'>' => trace.rule("fetch.cors-unsafe-request-header-byte.2.angle", true),
+        b'?' => trace.rule("fetch.cors-unsafe-request-header-byte.2.question", true),
+        b'@' => trace.rule("fetch.cors-unsafe-request-header-byte.2.at", true),
+        b'[' | b']' => trace.rule("fetch.cors-unsafe-request-header-byte.2.brackets", true),
+        b'\\' => trace.rule("fetch.cors-unsafe-request-header-byte.2.backslash", true),
+        b'{' | b'}' => trace.rule("fetch.cors-unsafe-request-header-byte.2.braces", true),
+        0x7f => trace.rule("fetch.cors-unsafe-request-header-byte.2.del", true),
+        b',' | b'/' | b';' | b'=' => !trace.rule("fetch.cors-unsafe-request-header-byte.3", true),
+        0x80.. => !trace.rule("fetch.cors-unsafe-request-header-byte.4", true),
+        _ => false,
+    }
+}
+
+fn has_unsafe_byte(trace: &mut Trace, value: &[u8]) -> bool {
+    value.iter().any(|byte| unsafe_byte(trace, *byte))
+}
+
+/// The bytes that Accept-Language and Content-Language may have.
+const fn is_language_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'*' | b',' | b'-' | b'.' | b';' | b'=')
+}
+
+/// *CORS-safelisted request-header*
+pub(crate) fn is_safelisted_header(trace: &mut Trace, name: &ByteString, value: &ByteString) -> bool {
+    let value = value.as_bytes();
+    if trace.rule("fetch.cors-safelisted-request-header.1a", value.len() > 128) {
+        return false;
+    }
+    trace.rule("fetch.cors-safelisted-request-header.1b", value.len() == 128);
+    // 2: by the name in lower case (`fetch.cors-safelisted-request-header.2`)
+    match name.decode().to_ascii_lowercase().as_str() {
+        "accept" => {
+            let safe = !has_unsafe_byte(trace, value);
+            if safe {
+                trace.rule("fetch.cors-safelisted-request-header.2.accept.b", true)
+            } else {
+                !trace.rule("fetch.cors-safelisted-request-header.2.accept.a", true)
+            }
+        }
+        "accept-language" => {
+            let safe = value.iter().copied().all(is_language_byte);
+            if safe {
+                trace.rule("fetch.cors-safelisted-request-header.2.accept-language.a", true)
+            } else {
+                !trace.rule("fetch.cors-safelisted-request-header.2.accept-language.b", true)
+            }
+        }
+        "content-language" => {
+            let safe = value.iter().copied().all(is_language_byte);
+            if safe {
+                trace.rule("fetch.cors-safelisted-request-header.2.content-language.a", true)
+            } else {
+                !trace.rule("fetch.cors-safelisted-request-header.2.content-language.b", true)
+            }
+        }
+        "content-type" => is_safelisted_content_type(trace, value),
+        "range" => is_safelisted_range(trace, value),
+        _ => !trace.rule("fetch.cors-safelisted-request-header.2.other", true),
+    }
+}
+
+fn is_safelisted_content_type(trace: &mut Trace, value: &[u8]) -> bool {
+    if has_unsafe_byte(trace, value) && trace.rule("fetch.cors-safelisted-request-header.2.content-type.1", true) {
+        return false;
+    }
+    let text: String = value.iter().map(|byte| char::from(*byte)).collect();
+    let Some(mime) = parse_mime_type(&text) else {
+        return !trace.rule("fetch.cors-safelisted-request-header.2.content-type.3", true);
+    };
+    match essence_of(&mime).as_str() {
+        "application/x-www-form-urlencoded" => {
+            trace.rule("fetch.cors-safelisted-request-header.2.content-type.4a", true)
+        }
+        "multipart/form-data" => trace.rule("fetch.cors-safelisted-request-header.2.content-type.4b", true),
+        "text/plain" => trace.rule("fetch.cors-safelisted-request-header.2.content-type.4c", true),
+        _ => !trace.rule("fetch.cors-safelisted-request-header.2.content-type.4d", true),
+    }
+}
+
+/// *Parse a single range header value*, without whitespace and with a start.
+fn is_safelisted_range(trace: &mut Trace, value: &[u8]) -> bool {
+    let Some(range) = value.strip_prefix(b"bytes=") else {
+        return !trace.rule("fetch.cors-safelisted-request-header.2.range.f", true);
+    };
+    if range.iter().copied().any(super::header_value::is_tab_or_space)
+        && trace.rule("fetch.cors-safelisted-request-header.2.range.c", true)
+    {
+        return false;
+    }
+    let mut parts = range.splitn(2, |byte| *byte == b'-');
+    let (start, end) = (parts.next().unwrap_or_default(), parts.next());
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    let Some(end) = end.filter(|end| digits(end) && digits(start)) else {
+        return !trace.rule("fetch.cors-safelisted-request-header.2.range.d", true);
+    };
+    match (number(start), number(end)) {
+        (None, None) => !trace.rule("fetch.cors-safelisted-request-header.2.range.g", true),
+        (None, Some(_)) => !trace.rule("fetch.cors-safelisted-request-header.2.range.b", true),
+        (Some(start), Some(end)) if start > end => !trace.rule("fetch.cors-safelisted-request-header.2.range.e", true),
+        _ => trace.rule("fetch.cors-safelisted-request-header.2.range.a", true),
+    }
+}
+
+/// The number that digits stand for, as length and digits without leading zeros, which compare like numbers of any
+/// size; nothing where there are none.
+fn number(digits: &[u8]) -> Option<(usize, &[u8])> {
+    let significant =
+        digits.iter().position(|digit| *digit != b'0').map_or(&digits[digits.len()..], |at| &digits[at..]);
+    (!digits.is_empty()).then_some((significant.len(), significant))
+}
+
+/// *CORS-unsafe request-header names*: lower-cased, sorted, without repetition.
+pub(crate) fn unsafe_header_names(trace: &mut Trace, headers: &Fields) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut safe = Vec::new();
+    let mut size = 0;
+    // 4: each line is judged on its own (`fetch.cors-unsafe-request-header-names.4.2`)
+    for (name, value) in headers {
+        let lower = name.decode().to_ascii_lowercase();
+        if is_safelisted_header(trace, name, value) {
+            safe.push(lower);
+            size += value.as_bytes().len(); // 4.2
+        } else if trace.rule("fetch.cors-unsafe-request-header-names.4.1", true) {
+            names.push(lower);
+        }
+    }
+    if trace.rule("fetch.cors-unsafe-request-header-names.5a", size > 1024) {
+        names.append(&mut safe);
+    }
+    trace.rule("fetch.cors-unsafe-request-header-names.5b", size == 1024);
+    if trace.rule("fetch.cors-unsafe-request-header-names.6", names.len() > 1) {
+        names.sort();
+        names.dedup();
+    }
+    names
+}
+
+/// *No-CORS-safelisted request-header*
+pub(crate) fn is_no_cors_safelisted(trace: &mut Trace, name: &ByteString, value: &ByteString) -> bool {
+    let lower = name.decode().to_ascii_lowercase();
+    if lower == "range" && trace.rule("fetch.no-cors-safelisted-request-header.1b", true) {
+        return false;
+    }
+    if !matches!(lower.as_str(), "accept" | "accept-language" | "content-language" | "content-type" | "range")
+        && trace.rule("fetch.no-cors-safelisted-request-header.1a", true)
+    {
+        return false;
+    }
+    is_safelisted_header(trace, name, value) || !trace.rule("fetch.no-cors-safelisted-request-header.2", true)
+}
+
+/// *Forbidden request-header*
+pub(crate) fn is_forbidden_header(trace: &mut Trace, name: &str, value: &ByteString) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let listed = match lower.as_str() {
+        "accept-charset" | "accept-encoding" => Some("fetch.forbidden-request-header.1.encoding"),
+        "access-control-request-headers" | "access-control-request-method" => {
+            Some("fetch.forbidden-request-header.1.cors")
+        }
+        "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" | "via" => {
+            Some("fetch.forbidden-request-header.1.connection")
+        }
+        "content-length" | "date" | "expect" | "host" => Some("fetch.forbidden-request-header.1.message"),
+        "cookie" | "cookie2" | "set-cookie" => Some("fetch.forbidden-request-header.1.cookies"),
+        "dnt" => Some("fetch.forbidden-request-header.1.dnt"),
+        "origin" | "referer" => Some("fetch.forbidden-request-header.1.origin"),
+        _ => None,
+    };
+    if let Some(requirement) = listed {
+        return trace.rule(requirement, true);
+    }
+    if trace.rule("fetch.forbidden-request-header.2.proxy", lower.starts_with("proxy-"))
+        || trace.rule("fetch.forbidden-request-header.2.sec", lower.starts_with("sec-"))
+    {
+        return true;
+    }
+    if matches!(lower.as_str(), "x-http-method" | "x-http-method-override" | "x-method-override") {
+        let forbidden = super::header_value::split(&value.decode())
+            .iter()
+            .any(|method| ["CONNECT", "TRACE", "TRACK"].iter().any(|name| name.eq_ignore_ascii_case(method)));
+        if trace.rule("fetch.forbidden-request-header.3a", forbidden) {
+            return true;
+        }
+        trace.rule("fetch.forbidden-request-header.3b", true);
+    }
+    false
+}

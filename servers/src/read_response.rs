@@ -1,0 +1,224 @@
+//! Reading an HTTP/1.1 response, as a client does. (RFC 9112)
+
+use crate::{ByteString, Fields};
+
+/// A response as a client reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadResponse {
+    /// The status code, 100 to 599.
+    pub status: u16,
+    /// The reason phrase.
+    pub reason: ByteString,
+    /// The header lines in order; folded values are unfolded.
+    pub headers: Fields,
+    /// The body, decoded from its framing.
+    pub body: Vec<u8>,
+    /// Whether the body came to its end.
+    pub complete: bool,
+    /// How many bytes of the connection belong to it, interim responses before it included.
+    pub length: usize,
+    /// Whether the connection can be used again.
+    pub keep_alive: bool,
+}
+
+/// How far a response has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// There is more to come.
+    More,
+    /// It is not HTTP/1.
+    Malformed,
+    /// The response, broken off or not.
+    Done(ReadResponse),
+}
+
+/// Reads a response from all bytes that a connection has brought since the request. `is_head` is whether the request
+/// was HEAD, `ended` whether the connection is at its end. Interim responses but 101 are skipped.
+#[must_use]
+pub fn read_response(bytes: &[u8], is_head: bool, ended: bool) -> Reading {
+    let mut from = 0;
+    loop {
+        let Some(rest) = bytes.get(from..).filter(|rest| !rest.is_empty()) else {
+            return if ended { Reading::Malformed } else { Reading::More };
+        };
+        let Some(head) = head(rest) else {
+            return Reading::Malformed;
+        };
+        let Some(Head { status, reason, headers, length, http10 }) = head else {
+            return if ended { Reading::Malformed } else { Reading::More };
+        };
+        from += length;
+        if status < 200 && status != 101 {
+            continue;
+        }
+        let Ok(framing) = Framing::of(status, &headers, is_head) else { return Reading::Malformed };
+        let body = &bytes[from..];
+        let (content, complete, taken) = match framing {
+            Framing::None => (Vec::new(), true, 0),
+            Framing::Length(length) if body.len() >= length => (body[..length].to_vec(), true, length),
+            Framing::Length(_) => (body.to_vec(), false, body.len()),
+            Framing::Chunked => chunks(body),
+            Framing::Close => (body.to_vec(), ended, body.len()),
+        };
+        let until_close = matches!(framing, Framing::Close);
+        if !complete && !ended {
+            return Reading::More;
+        }
+        let closes =
+            headers.get("connection").is_some_and(|value| value.decode().to_ascii_lowercase().contains("close"));
+        return Reading::Done(ReadResponse {
+            status,
+            reason,
+            headers,
+            body: content,
+            complete,
+            length: from + taken,
+            keep_alive: complete && !until_close && !closes && !http10,
+        });
+    }
+}
+
+struct Head {
+    status: u16,
+    reason: ByteString,
+    headers: Fields,
+    length: usize,
+    http10: bool,
+}
+
+/// The head at the front; `Some(None)` where it is not whole yet, `None` where it is malformed.
+#[expect(clippy::option_option, reason = "malformed, unfinished and read are three things")]
+fn head(bytes: &[u8]) -> Option<Option<Head>> {
+    let mut lines = vec![httparse::EMPTY_HEADER; 64];
+    loop {
+        let mut response = httparse::Response::new(&mut lines);
+        let mut config = httparse::ParserConfig::default();
+        config.allow_obsolete_multiline_headers_in_responses(true);
+        match config.parse_response(&mut response, bytes) {
+            Ok(httparse::Status::Complete(length)) => {
+                let status = response.code.filter(|status| (100..600).contains(status))?;
+                let reason = response.reason.unwrap_or_default().into();
+                let headers = response.headers.iter().map(|line| (line.name.into(), unfold(line.value))).collect();
+                return Some(Some(Head { status, reason, headers, length, http10: response.version == Some(0) }));
+            }
+            Ok(httparse::Status::Partial) => return Some(None),
+            Err(httparse::Error::TooManyHeaders) if lines.len() < 4096 => {
+                let more = lines.len() * 4;
+                lines = vec![httparse::EMPTY_HEADER; more];
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+/// A folded value with each fold as one space. (RFC 9112, 5.2)
+fn unfold(value: &[u8]) -> ByteString {
+    if !value.contains(&b'\n') {
+        return value.into();
+    }
+    let lines: Vec<&[u8]> =
+        value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
+    lines.join(&b' ').into()
+}
+
+enum Framing {
+    None,
+    Length(usize),
+    Chunked,
+    Close,
+}
+
+impl Framing {
+    /// RFC 9112, 6.3.
+    fn of(status: u16, headers: &Fields, is_head: bool) -> Result<Self, ()> {
+        if is_head || status < 200 || status == 204 || status == 304 {
+            return Ok(Self::None);
+        }
+        if let Some(codings) = headers.get("transfer-encoding") {
+            let last = codings.decode().rsplit(',').next().unwrap_or_default().trim().to_ascii_lowercase();
+            return Ok(if last == "chunked" { Self::Chunked } else { Self::Close });
+        }
+        let mut lengths =
+            headers.all("content-length").map(|value| value.decode().trim().parse::<usize>().map_err(drop));
+        match lengths.next() {
+            None => Ok(Self::Close),
+            Some(first) => {
+                let first = first?;
+                if lengths.any(|other| other != Ok(first)) { Err(()) } else { Ok(Self::Length(first)) }
+            }
+        }
+    }
+}
+
+/// The decoded content, whether it came to its end, and how many bytes it took.
+fn chunks(bytes: &[u8]) -> (Vec<u8>, bool, usize) {
+    let mut content = Vec::new();
+    let mut at = 0;
+    loop {
+        let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(&bytes[at..]) else {
+            return (content, false, at);
+        };
+        at += start;
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size == 0 {
+            // The trailer section ends with an empty line.
+            let end = bytes[at..].windows(2).position(|pair| pair == b"\r\n");
+            return (content, end.is_some(), at + end.map_or(0, |end| end + 2));
+        }
+        let Some(end) = at.checked_add(size).filter(|end| end.saturating_add(2) <= bytes.len()) else {
+            content.extend_from_slice(&bytes[at..]);
+            return (content, false, bytes.len());
+        };
+        content.extend_from_slice(&bytes[at..end]);
+        at = end + 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<(u16, String, bool)> {
+        match read_response(text.as_bytes(), false, true) {
+            Reading::Done(response) => {
+                Some((response.status, String::from_utf8_lossy(&response.body).into_owned(), response.complete))
+            }
+            Reading::Malformed => None,
+            Reading::More => panic!("the connection has ended"),
+        }
+    }
+
+    #[test]
+    fn responses_are_framed_as_rfc_9112_says() {
+        let done = |status, body: &str, complete| Some((status, body.to_owned(), complete));
+        for (text, expected) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", done(200, "hello", true)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", done(200, "hello", false)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", done(200, "hello", true)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello", None),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", done(200, "hello", true)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n", done(200, "hello", false)),
+            ("HTTP/1.1 200 OK\r\n\r\nhello", done(200, "hello", true)),
+            ("HTTP/1.1 204 No Content\r\n\r\nhello", done(204, "", true)),
+            ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", done(200, "", true)),
+            ("HTTP/1.1 101 Switching Protocols\r\n\r\n", done(101, "", true)),
+            ("HTTP/1.1 600 Beyond\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\nX Y: 1\r\n\r\n", None),
+            ("hello", None),
+            ("", None),
+        ] {
+            assert_eq!(read(text), expected, "{text:?}");
+        }
+        assert_eq!(read_response(b"HTTP/1.1 200 OK\r\nContent-Le", false, false), Reading::More);
+    }
+
+    #[test]
+    fn folded_values_are_unfolded() {
+        let Reading::Done(response) = read_response(b"HTTP/1.1 204 x\r\nA:\r\n *\r\nB: 1\r\n\t2\r\n\r\n", false, false)
+        else {
+            panic!("a response");
+        };
+        assert_eq!(response.headers.get("a"), Some("*".into()));
+        assert_eq!(response.headers.get("b"), Some("1 2".into()));
+    }
+}
