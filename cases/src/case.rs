@@ -22,6 +22,8 @@ pub struct Case {
     pub line: usize,
     /// Whether it comes from a matrix.
     pub generated: bool,
+    /// Whether its expected outcome is what the executable standard predicts, and not stated by hand.
+    pub predicted: bool,
 }
 
 /// The members of a case as a case file states them.

@@ -136,7 +136,8 @@ impl Loader<'_> {
         let mut template = members.clone();
         let over = template.shift_remove("over").unwrap_or_default();
         let except = template.shift_remove("except");
-        let combinations = match combinations(&over, except.as_ref()) {
+        let cover = template.shift_remove("cover");
+        let combinations = match combinations(&over, except.as_ref(), cover.as_ref()) {
             Ok(combinations) => combinations,
             Err(message) => {
                 self.faults.push(self.source.fault(at, message));
@@ -178,6 +179,18 @@ impl Loader<'_> {
             value = combination.fill(&value);
         }
         fill_page(&mut value);
+        let predicted = match take_predicted(&mut value) {
+            Ok(predicted) => predicted,
+            Err(message) => {
+                self.fault(at, own, vec![Segment::Member("then".to_owned())], message, combination);
+                return None;
+            }
+        };
+        if predicted.is_some() && combination.is_none() {
+            let message = "a case that stands for itself states its own outcome; only a matrix can have it predicted";
+            self.fault(at, own, vec![Segment::Member("then".to_owned())], message.to_owned(), combination);
+            return None;
+        }
         let mut stated: Stated = match deserialize_all(&value) {
             Ok(stated) => stated,
             Err(mistakes) => {
@@ -188,7 +201,7 @@ impl Loader<'_> {
             }
         };
         stated.page.complete();
-        let mistakes = lint::mistakes(&stated);
+        let mistakes = lint::mistakes(&stated, predicted.is_some());
         if !mistakes.is_empty() {
             for (path, message) in mistakes {
                 self.fault(at, own, path, message, combination);
@@ -204,7 +217,24 @@ impl Loader<'_> {
         };
         let line = self.source.line(at);
         let generated = combination.is_some();
-        Some(Case { id, topic: file.topic.clone(), stated, file: self.file.to_owned(), line, generated })
+        let mut case = Case {
+            id,
+            topic: file.topic.clone(),
+            stated,
+            file: self.file.to_owned(),
+            line,
+            generated,
+            predicted: predicted.is_some(),
+        };
+        if let Some(also) = predicted {
+            if let Err(why) = case.is_modelled() {
+                let message = format!("the outcome cannot be predicted: {why}");
+                self.fault(at, own, vec![Segment::Member("then".to_owned())], message, combination);
+                return None;
+            }
+            case.stated.then = case.predict()?.expected(&case.stated, &also);
+        }
+        Some(case)
     }
 
     /// A fault in a case: at its own member, or at the file's default where the member comes from there.
@@ -229,6 +259,22 @@ impl Loader<'_> {
         };
         self.faults.push(self.source.fault(&path, message));
     }
+}
+
+/// What an outcome that is predicted leaves to be stated: `"then": "predicted"`, or `{"predicted": [NAME, …]}` with the
+/// names of request headers that are to be compared beside the usual ones. Nothing where the outcome is stated.
+fn take_predicted(value: &mut Value) -> Result<Option<Vec<String>>, String> {
+    let Some(then) = value.get_mut("then") else { return Ok(None) };
+    let names = match &*then {
+        Value::String(text) if text == "predicted" => Vec::new(),
+        Value::Object(members) if members.len() == 1 && members.contains_key("predicted") => members["predicted"]
+            .as_array()
+            .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_ascii_lowercase)).collect())
+            .ok_or("\"predicted\" lists the names of request headers: {\"predicted\": [\"referer\"]}")?,
+        _ => return Ok(None),
+    };
+    *then = serde_json::json!({ "page": [] });
+    Ok(Some(names))
 }
 
 /// Replaces `{page}` everywhere with the serialised origin of the case's document.

@@ -1,18 +1,18 @@
 //! Prediction: the executable standard against the fake servers' pure `respond`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crosscheck_servers::{
-    Counts, Fault, Fields, Framing, Message as Reply, Origin as TupleOrigin, Protocol, Request, Response, Route, Token,
-    WebSocketAction, read_response, respond,
+    Behaviour, Counts, Fault, Fields, Framing, Message as Reply, Origin as TupleOrigin, Protocol, Request, Response,
+    Route, Token, WebSocketAction, read_response, respond,
 };
 
 use crate::placement::Placed;
 use crate::standard::{
     Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Performance, Received, SocketEvent, perform,
 };
-use crate::{Case, Outcome, PageResult, Probe, Reason, WireMessage, grade, strip_tokens};
+use crate::{Case, Outcome, PageResult, Probe, Reason, ResultKind, Stated, WireMessage, grade, strip_tokens};
 
 /// What the standard says of a case.
 #[derive(Clone, Debug)]
@@ -58,6 +58,58 @@ impl Case {
             decisions: performance.decisions,
         })
     }
+}
+
+/// Request headers that tell of cross-origin rules: predicted outcomes say of each what was sent, or that it was not.
+const TOLD: [&str; 5] =
+    ["access-control-request-headers", "access-control-request-method", "authorization", "cookie", "origin"];
+
+/// Engines do not name these apart in the same way, and no standard asks them to.
+const ALLOW_ORIGIN_CLASSES: [&str; 3] = ["allow-origin-mismatch", "invalid-allow-origin", "multiple-allow-origin"];
+
+impl Prediction {
+    /// The prediction as an expectation: without what no case is about. `also` names further request headers that are
+    /// compared.
+    #[must_use]
+    pub fn expected(&self, stated: &Stated, also: &[String]) -> Outcome {
+        let mut names = BTreeSet::new();
+        stated.given.values().for_each(|behaviour| header_names(behaviour, &mut names));
+        let page = self.outcome.page.iter().map(|result| expected_result(result, &names)).collect();
+        let wire = self.outcome.wire.iter().flatten().map(|message| expected_message(message, also)).collect();
+        let reason = self.outcome.reason.clone().map(|reason| {
+            let classes = reason.classes;
+            match ALLOW_ORIGIN_CLASSES.iter().any(|class| classes.iter().any(|one| one == class)) {
+                true => Reason { classes: ALLOW_ORIGIN_CLASSES.map(ToOwned::to_owned).to_vec(), text: None },
+                false => Reason { classes, text: None },
+            }
+        });
+        Outcome { page, wire: Some(wire), grade: self.outcome.grade, reason }
+    }
+}
+
+/// The names of all header lines that a behaviour states, in lower case.
+fn header_names(behaviour: &Behaviour, names: &mut BTreeSet<String>) {
+    names.extend(behaviour.headers.iter().map(|(name, _)| name.decode().to_ascii_lowercase()));
+    behaviour.rules.iter().for_each(|rule| header_names(&rule.then, names));
+}
+
+fn expected_result(result: &PageResult, names: &BTreeSet<String>) -> PageResult {
+    let answered = result.result == ResultKind::Response && result.response_type.is_some();
+    let headers = names.iter().map(|name| (name.clone(), result.headers.get(name).cloned().flatten()));
+    PageResult {
+        headers: if answered { headers.collect() } else { BTreeMap::new() },
+        status_text: None,
+        // A kept connection to a slow or broken server shows more or less of a body.
+        events: result.events.clone().filter(|_| result.result != ResultKind::Timeout && result.status.is_none()),
+        ..result.clone()
+    }
+}
+
+fn expected_message(message: &WireMessage, also: &[String]) -> WireMessage {
+    let told = TOLD.into_iter().chain(also.iter().map(String::as_str));
+    let headers = told.map(|name| (name.to_owned(), message.headers.get(name).cloned().flatten())).collect();
+    let multipart = message.body.as_deref().is_some_and(|body| body.starts_with("------"));
+    WireMessage { headers, body: message.body.clone().filter(|_| !multipart), ..message.clone() }
 }
 
 /// The token of all predictions: they never meet.

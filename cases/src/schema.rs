@@ -24,7 +24,7 @@ pub fn case_file_schema() -> Schema {
         properties.insert(
             "matrices".to_owned(),
             json!({
-                "description": "Cases that are multiplied over dimensions: `{name}`, `{name.member}` and `{name.label}` stand for a dimension's value anywhere.",
+                "description": "Cases that are multiplied over dimensions: `{name}`, `{name.member}` and `{name.label}` stand for a dimension's value anywhere, `{...name.member}` for the members of a list or object.",
                 "type": "array",
                 "items": {
                     "type": "object",
@@ -33,7 +33,14 @@ pub fn case_file_schema() -> Schema {
                             "description": "Dimensions: a list of values (an object among them needs an `id`), or {\"bytes\": [\"00-1f\", \"7f\"]}.",
                             "type": "object"
                         },
-                        "except": { "type": "array", "items": { "type": "object" } }
+                        "except": { "type": "array", "items": { "type": "object" } },
+                        "cover": {
+                            "description": "Every combination (the default), or so many that every pair of values of two dimensions occurs.",
+                            "enum": ["all", "pairs"]
+                        },
+                        "then": {
+                            "description": "An outcome as in a case; or \"predicted\": what the executable standard leads to."
+                        }
                     },
                     "required": ["id", "title", "over"]
                 }

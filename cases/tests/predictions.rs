@@ -13,6 +13,9 @@ fn predictions_agree_with_the_hand_written_expectations() {
     let mut disagreements = Vec::new();
     let mut compared = 0;
     for case in &suite().cases {
+        if case.predicted {
+            continue;
+        }
         let Some(prediction) = case.predict() else { continue };
         compared += 1;
         let mut differences = case.stated.then.differences(&prediction.outcome);

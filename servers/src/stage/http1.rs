@@ -15,10 +15,11 @@ use crate::{Ended, Protocol, ReplyHead, Request, Scheme};
 pub(super) async fn serve(connection: &Connection, scheme: Scheme, mut wire: Wire) -> Option<Wire> {
     loop {
         let after = match read_head(connection, &mut wire).await {
-            Ok((head, _)) if head.is_connect() => {
+            Ok((head, None)) => {
+                tracing::trace!("a tunnel to {}", head.target);
                 return wire.send(b"HTTP/1.1 200 Connection established\r\n\r\n").await.ok().map(|()| wire);
             }
-            Ok((head, arrival)) => exchange(connection, scheme, &mut wire, head, arrival).await,
+            Ok((head, Some(arrival))) => exchange(connection, scheme, &mut wire, head, arrival).await,
             Err(after) => after,
         };
         match after {
@@ -36,14 +37,15 @@ pub(super) async fn serve(connection: &Connection, scheme: Scheme, mut wire: Wir
     }
 }
 
-/// Reads a head, or tells what becomes of a connection that brings none.
-async fn read_head(connection: &Connection, wire: &mut Wire) -> Result<(Head, Arrival), After> {
+/// Reads a head, or tells what becomes of a connection that brings none. Asking for a tunnel is no arrival.
+async fn read_head(connection: &Connection, wire: &mut Wire) -> Result<(Head, Option<Arrival>), After> {
     loop {
         if !wire.buffer.is_empty() {
             match head::parse(&wire.buffer, connection.limits.head_bytes) {
                 Ok(Some((head, length))) => {
                     wire.buffer.advance(length);
-                    return Ok((head, connection.registry.arrival(connection.number)));
+                    let arrival = (!head.is_connect()).then(|| connection.registry.arrival(connection.number));
+                    return Ok((head, arrival));
                 }
                 Ok(None) => {}
                 Err(refusal) => {
