@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
@@ -291,6 +292,20 @@ impl Probe {
             Self::EventSource(target, _) | Self::WebSocket(target, _) => *target = url(target),
             Self::Evaluate(expression, _) => *expression = text(expression),
         }
+    }
+
+    /// How long the step waits before it ends as a time-out.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let milliseconds = match self {
+            Self::Fetch(_, options) => options.timeout_ms,
+            Self::Xhr(_, options) => options.timeout.filter(|timeout| *timeout > 0).or(options.timeout_ms),
+            Self::EventSource(_, options) => options.timeout_ms,
+            Self::WebSocket(_, options) => options.timeout_ms,
+            Self::Evaluate(_, options) => options.timeout_ms,
+            Self::Beacon(..) | Self::Client(..) => None,
+        };
+        Duration::from_millis(milliseconds.unwrap_or(10_000).into())
     }
 
     fn options(&self) -> serde_json::Result<Value> {

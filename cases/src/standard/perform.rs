@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::client::Client;
 use super::fetch::UserAgent;
 use super::machine::{Answer, Machine, Message, MessageKind, Wire};
@@ -39,7 +37,7 @@ pub fn perform(client: Client, steps: Vec<Probe>, broken: Option<String>) -> Mac
 
 impl UserAgent {
     async fn step(&mut self, probe: &Probe) -> StepResult {
-        self.deadline = self.memory.now.saturating_add(patience(probe));
+        self.deadline = self.memory.now.saturating_add(probe.patience());
         match probe {
             Probe::Fetch(url, options) => self.fetch_step(url, options).await,
             Probe::Xhr(url, options) => self.xhr_step(url, options).await,
@@ -51,19 +49,6 @@ impl UserAgent {
             Probe::Evaluate(..) => (of_kind(ResultKind::Timeout), None),
         }
     }
-}
-
-/// How long a step waits.
-fn patience(probe: &Probe) -> Duration {
-    let milliseconds = match probe {
-        Probe::Fetch(_, options) => options.timeout_ms,
-        Probe::Xhr(_, options) => options.timeout.filter(|timeout| *timeout > 0).or(options.timeout_ms),
-        Probe::EventSource(_, options) => options.timeout_ms,
-        Probe::WebSocket(_, options) => options.timeout_ms,
-        Probe::Evaluate(_, options) => options.timeout_ms,
-        Probe::Beacon(..) | Probe::Client(..) => None,
-    };
-    Duration::from_millis(milliseconds.unwrap_or(10_000).into())
 }
 
 /// A plain HTTP client keeps none of these rules.
