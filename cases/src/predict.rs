@@ -41,16 +41,16 @@ impl Case {
     /// The outcome that the standard leads to; nothing where the case is not modelled.
     #[must_use]
     pub fn predict(&self) -> Option<Prediction> {
-        self.predict_breaking(None)
+        self.predict_breaking(&[])
     }
 
-    /// The outcome with an agent that does not keep one requirement.
+    /// The outcome with an agent that does not keep these requirements.
     #[must_use]
-    pub fn predict_breaking(&self, requirement: Option<&str>) -> Option<Prediction> {
+    pub fn predict_breaking(&self, requirements: &[String]) -> Option<Prediction> {
         self.is_modelled().ok()?;
         let placed = self.place(&fixed_token()?);
         let client = Client::of(&self.stated.page, &format!("/{}/", placed.token));
-        let machine = perform(client, placed.steps.clone(), requirement.map(ToOwned::to_owned));
+        let machine = perform(client, placed.steps.clone(), requirements.iter().cloned());
         let mut servers = Servers { placed: &placed, counts: HashMap::new(), log: Vec::new(), script: Vec::new() };
         let performance = machine.run(|message| servers.answer(message));
         Some(Prediction {
@@ -68,6 +68,14 @@ const TOLD: [&str; 5] =
 const ALLOW_ORIGIN_CLASSES: [&str; 3] = ["allow-origin-mismatch", "invalid-allow-origin", "multiple-allow-origin"];
 
 impl Prediction {
+    /// The prediction as an expectation that compares the same request headers as another one.
+    #[must_use]
+    pub fn expected_like(&self, stated: &Stated) -> Outcome {
+        let also: BTreeSet<String> =
+            stated.then.wire.iter().flatten().flat_map(|message| message.headers.keys().cloned()).collect();
+        self.expected(stated, &also.into_iter().collect::<Vec<_>>())
+    }
+
     /// The prediction as an expectation: without what no case is about. `also` names further request headers that are
     /// compared.
     #[must_use]

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crosscheck_cases::{Case, Filter, Outcome};
@@ -8,7 +9,12 @@ use serde::Deserialize;
 pub struct Expectations {
     entries: Vec<Entry>,
     path: PathBuf,
+    /// For each case the entries that speak of it, in order.
+    of_case: HashMap<String, Vec<usize>>,
 }
+
+/// How many broken requirements together may explain one case.
+const TOGETHER: usize = 4;
 
 /// One cause of failures.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,6 +25,10 @@ pub struct Entry {
     /// What is observed in place of what is expected; what it leaves out may be anything.
     #[serde(default)]
     pub instead: Option<Outcome>,
+    /// In place of `instead`: requirements that the engine does not keep. What is observed is then what the executable
+    /// standard leads to without them. Such an entry speaks only of cases among `cases` that come out differently so.
+    #[serde(default)]
+    pub breaks: Vec<String>,
     /// Why the engine does so.
     pub cause: String,
     /// The requirement that it does not keep.
@@ -63,6 +73,12 @@ impl Expectations {
             if crosscheck_cases::requirement(&entry.requires).is_none() {
                 mistakes.push(format!("{name}: no requirement has the id {:?}", entry.requires));
             }
+            for id in entry.breaks.iter().filter(|id| crosscheck_cases::requirement(id).is_none()) {
+                mistakes.push(format!("{name}: no requirement has the id {id:?}"));
+            }
+            if entry.instead.is_some() && !entry.breaks.is_empty() {
+                mistakes.push(format!("{name}: state \"instead\" or \"breaks\", not both"));
+            }
             for glob in &entry.cases {
                 match glob.parse::<Filter>() {
                     Err(error) => mistakes.push(format!("{name}: {error}")),
@@ -80,13 +96,71 @@ impl Expectations {
                  --expectations folder"
             ));
         }
-        if mistakes.is_empty() { Ok(Self { entries, path: path.to_owned() }) } else { Err(fault(mistakes)) }
+        if !mistakes.is_empty() {
+            return Err(fault(mistakes));
+        }
+        let of_case = suite
+            .iter()
+            .filter_map(|case| {
+                let speaking = speaking(&entries, case);
+                (!speaking.is_empty()).then(|| (case.id.clone(), speaking))
+            })
+            .collect::<HashMap<_, _>>();
+        let silent = entries
+            .iter()
+            .enumerate()
+            .find(|(at, entry)| !entry.breaks.is_empty() && !of_case.values().any(|speaking| speaking.contains(at)));
+        if let Some((at, entry)) = silent {
+            return Err(fault(vec![format!(
+                "entry {} breaks {}, and no case among {} comes out differently by that",
+                at + 1,
+                entry.breaks.join(", "),
+                entry.cases.join(", ")
+            )]));
+        }
+        Ok(Self { entries, path: path.to_owned(), of_case })
     }
 
-    /// The entry that speaks of this case.
+    /// The first entry that speaks of this case.
     #[must_use]
     pub fn of(&self, case: &Case) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.filters.iter().any(|filter| filter.takes(case)))
+        self.of_case.get(&case.id)?.first().and_then(|at| self.entries.get(*at))
+    }
+
+    /// The entry that speaks of this case: among several the one that explains what was observed, else the first.
+    #[must_use]
+    pub fn of_observed(&self, case: &Case, observed: &Outcome) -> Option<&Entry> {
+        let speaking = self.of_case.get(&case.id)?;
+        let entries = || speaking.iter().filter_map(|at| self.entries.get(*at));
+        entries().find(|entry| entry.explains(case, observed)).or_else(|| entries().next())
+    }
+
+    /// Whether an entry, alone or with others that speak of the case, says what was observed.
+    #[must_use]
+    pub fn explains(&self, entry: &Entry, case: &Case, observed: &Outcome) -> bool {
+        if entry.explains(case, observed) {
+            return true;
+        }
+        // Faults add up: every combination of broken requirements that has this entry among them.
+        let others: Vec<&Entry> = self
+            .of_case
+            .get(&case.id)
+            .into_iter()
+            .flatten()
+            .filter_map(|at| self.entries.get(*at))
+            .filter(|other| !other.breaks.is_empty())
+            .take(TOGETHER)
+            .collect();
+        !entry.breaks.is_empty()
+            && (0_u32..1 << others.len()).any(|chosen| {
+                let breaks: Vec<String> = others
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| chosen & (1 << at) != 0)
+                    .flat_map(|(_, other)| other.breaks.iter().cloned())
+                    .collect();
+                breaks.len() > 1 && is_outcome_without(&breaks, case, observed)
+            })
     }
 
     /// The file.
@@ -96,10 +170,50 @@ impl Expectations {
     }
 }
 
+/// The entries that speak of a case: an `instead` alone, or all `breaks` without which it comes out differently.
+fn speaking(entries: &[Entry], case: &Case) -> Vec<usize> {
+    let matching: Vec<usize> = entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.filters.iter().any(|filter| filter.takes(case)))
+        .map(|(at, _)| at)
+        .collect();
+    if let Some(plain) = matching.iter().find(|at| entries[**at].breaks.is_empty()) {
+        return vec![*plain];
+    }
+    if matching.is_empty() {
+        return Vec::new();
+    }
+    let Some(prediction) = case.predict() else { return Vec::new() };
+    matching
+        .into_iter()
+        .filter(|at| {
+            let breaks = &entries[*at].breaks;
+            // A rule that never applied on the way changes nothing.
+            prediction.decisions.iter().any(|decision| breaks.contains(&decision.requirement))
+                && case.predict_breaking(breaks).is_some_and(|broken| {
+                    let instead = broken.expected_like(&case.stated);
+                    !case.stated.then.differences(&instead).is_empty()
+                })
+        })
+        .collect()
+}
+
+/// Whether an agent that does not keep these requirements would be observed so.
+fn is_outcome_without(breaks: &[String], case: &Case, observed: &Outcome) -> bool {
+    case.predict_breaking(breaks).is_some_and(|prediction| {
+        let instead = prediction.expected_like(&case.stated);
+        instead.differences(observed).is_empty() && instead.reason_difference(observed).is_none()
+    })
+}
+
 impl Entry {
     /// Whether what was observed is what the entry says.
     #[must_use]
-    pub fn explains(&self, observed: &Outcome) -> bool {
+    pub fn explains(&self, case: &Case, observed: &Outcome) -> bool {
+        if !self.breaks.is_empty() {
+            return is_outcome_without(&self.breaks, case, observed);
+        }
         self.instead.as_ref().is_none_or(|instead| {
             instead.differences(observed).is_empty() && instead.reason_difference(observed).is_none()
         })

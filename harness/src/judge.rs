@@ -28,7 +28,7 @@ pub(crate) fn judge(case: &Case, observed: &Outcome, reasons: &Reasons, expectat
             observed: "the engine gave no reason".to_owned(),
         });
     }
-    let entry = expectations.of(case);
+    let entry = expectations.of_observed(case, observed);
     let plain =
         |verdict, note: Option<String>| Judgement { verdict, differences: differences.clone(), note, link: None };
     match (differences.is_empty(), entry) {
@@ -45,7 +45,7 @@ pub(crate) fn judge(case: &Case, observed: &Outcome, reasons: &Reasons, expectat
             plain(Verdict::Pass, Some("for information: the standards leave this open".to_owned()))
         }
         (false, None) => plain(Verdict::Fail, None),
-        (false, Some(entry)) if entry.explains(observed) => Judgement {
+        (false, Some(entry)) if expectations.explains(entry, case, observed) => Judgement {
             verdict: Verdict::Known,
             note: Some(entry.cause.clone()),
             link: entry.link.clone(),

@@ -16,12 +16,13 @@ pub struct Performance {
     pub decisions: Vec<Decision>,
 }
 
-/// Performs steps as a user agent with empty caches does. `broken` is the id of a requirement that it does not keep:
-/// for deliberately wrong agents.
+/// Performs steps as a user agent with empty caches does. `broken` are ids of requirements that it does not keep:
+/// for deliberately wrong agents, and to tell what an engine with a known fault does.
 #[must_use]
-pub fn perform(client: Client, steps: Vec<Probe>, broken: Option<String>) -> Machine<Performance> {
+pub fn perform(client: Client, steps: Vec<Probe>, broken: impl IntoIterator<Item = String>) -> Machine<Performance> {
+    let trace = Trace::breaking(broken);
     Machine::new(move |wire| async move {
-        let mut agent = UserAgent::new(client, Trace::breaking(broken), wire);
+        let mut agent = UserAgent::new(client, trace, wire);
         let mut page = Vec::new();
         let mut blocked = None;
         for (step, probe) in steps.iter().enumerate() {

@@ -33,9 +33,9 @@ impl UserAgent {
             }
         }
         if !(200..300).contains(&status) {
-            let (class, requirement) = if is_redirect(status) {
+            let (class, requirement) = if is_redirect(status) && headers.contains("location") {
                 ("preflight-redirect", "fetch.preflight.7.status-b")
-            } else if status == 304 {
+            } else if (300..400).contains(&status) {
                 ("preflight-status", "fetch.preflight.7.status-b")
             } else {
                 ("preflight-status", "fetch.preflight.7.status-c")

@@ -157,7 +157,9 @@ pub(crate) fn unsafe_header_names(trace: &mut Trace, headers: &Fields) -> Vec<St
     // 4: each line is judged on its own (`fetch.cors-unsafe-request-header-names.4.2`)
     for (name, value) in headers {
         let lower = name.decode().to_ascii_lowercase();
-        if is_safelisted_header(trace, name, value) {
+        if is_safelisted_header(trace, name, value)
+            || lower == "user-agent" && !trace.rule("fetch.network-or-cache.8.15", true)
+        {
             safe.push(lower);
             size += value.as_bytes().len(); // 4.2
         } else if trace.rule("fetch.cors-unsafe-request-header-names.4.1", true) {

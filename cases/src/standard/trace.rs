@@ -14,18 +14,18 @@ pub struct Decision {
 pub(crate) struct Trace {
     applied: Vec<(&'static str, usize)>,
     sent: usize,
-    broken: Option<String>,
+    broken: Vec<String>,
 }
 
 impl Trace {
-    /// A trace of a deliberately wrong agent: the rule with this id never applies.
-    pub(crate) fn breaking(rule: Option<String>) -> Self {
-        Self { broken: rule, ..Self::default() }
+    /// A trace of a deliberately wrong agent: the rules with these ids never apply.
+    pub(crate) fn breaking(rules: impl IntoIterator<Item = String>) -> Self {
+        Self { broken: rules.into_iter().collect(), ..Self::default() }
     }
 
     /// Whether the rule of a requirement applies. It is recorded where it does.
     pub(crate) fn rule(&mut self, requirement: &'static str, condition: bool) -> bool {
-        let applies = condition && self.broken.as_deref() != Some(requirement);
+        let applies = condition && !self.broken.iter().any(|broken| broken == requirement);
         if applies {
             self.applied.push((requirement, self.sent));
         }
