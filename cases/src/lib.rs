@@ -32,7 +32,7 @@ pub use fault::{Fault, Faults};
 pub use feature::{Feature, feature, features};
 pub use filter::{Filter, FilterError};
 pub use grade::{Grade, grade};
-pub use load::{Suite, load, load_text};
+pub use load::{Cover, Suite, load, load_text};
 pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, WireMessage};
 pub use placement::{Placed, place, strip_tokens};
 pub use predict::{Prediction, outcome, wire_message};

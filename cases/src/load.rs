@@ -15,6 +15,23 @@ pub struct Suite {
     pub cases: Vec<Case>,
     /// What each topic is about, by topic.
     pub topics: Vec<(String, String)>,
+    /// How far the matrices that cover pairs do so.
+    pub covers: Vec<Cover>,
+}
+
+/// How many of the pairs of values of two dimensions stand in a case of a matrix with `"cover": "pairs"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cover {
+    /// The matrix: `topic/id`.
+    pub matrix: String,
+    /// How many cases it has.
+    pub cases: usize,
+    /// How many pairs there are.
+    pub pairs: usize,
+    /// How many of them stand in a case.
+    pub covered: usize,
+    /// How many the matrix' exceptions rule out.
+    pub excepted: usize,
 }
 
 /// Reads every `*.json` below `folder` (or the one file that it names) and expands the matrices.
@@ -52,7 +69,8 @@ fn load_texts(folder: &Path, texts: &[(PathBuf, String)], mut faults: Vec<Fault>
     let mut suite = Suite::default();
     let mut first_with_id: HashMap<String, (PathBuf, usize)> = HashMap::new();
     for (file, text) in texts {
-        let loaded = Loader { source: SourceMap::new(file, text), file, faults: &mut faults }.load(folder, text);
+        let source = SourceMap::new(file, text);
+        let loaded = Loader { source, file, faults: &mut faults, covers: &mut suite.covers }.load(folder, text);
         let Some((topic, about, cases)) = loaded else { continue };
         for case in &cases {
             let place = (case.file.clone(), case.line);
@@ -88,6 +106,7 @@ struct Loader<'l> {
     file: &'l Path,
     source: SourceMap<'l>,
     faults: &'l mut Vec<Fault>,
+    covers: &'l mut Vec<Cover>,
 }
 
 impl Loader<'_> {
@@ -137,13 +156,23 @@ impl Loader<'_> {
         let over = template.shift_remove("over").unwrap_or_default();
         let except = template.shift_remove("except");
         let cover = template.shift_remove("cover");
-        let combinations = match combinations(&over, except.as_ref(), cover.as_ref()) {
+        let (combinations, pairs) = match combinations(&over, except.as_ref(), cover.as_ref()) {
             Ok(combinations) => combinations,
             Err(message) => {
                 self.faults.push(self.source.fault(at, message));
                 return Vec::new();
             }
         };
+        if let Some(pairs) = pairs {
+            let id = template.get("id").and_then(Value::as_str).unwrap_or_default();
+            self.covers.push(Cover {
+                matrix: format!("{}/{id}", file.topic),
+                cases: combinations.len(),
+                pairs: pairs.all,
+                covered: pairs.covered,
+                excepted: pairs.excepted,
+            });
+        }
         let template = Value::Object(template);
         let mut cases = Vec::new();
         for combination in combinations {

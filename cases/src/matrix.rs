@@ -98,13 +98,24 @@ impl Combination {
     }
 }
 
+/// Pairs of values of two dimensions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pairs {
+    /// All of them.
+    pub(crate) all: usize,
+    /// Those that stand in a combination.
+    pub(crate) covered: usize,
+    /// Those that every wanted combination lacks.
+    pub(crate) excepted: usize,
+}
+
 /// The combinations of `over` without those that `except` names; or what is wrong with them. `cover` is `"all"` (the
 /// default) or `"pairs"`.
 pub(crate) fn combinations(
     over: &Value,
     except: Option<&Value>,
     cover: Option<&Value>,
-) -> Result<Vec<Combination>, String> {
+) -> Result<(Vec<Combination>, Option<Pairs>), String> {
     let dimensions = over
         .as_object()
         .filter(|dimensions| !dimensions.is_empty())
@@ -128,8 +139,12 @@ pub(crate) fn combinations(
     }
     let is_wanted = |combination: &Combination| !exceptions.iter().any(|exception| combination.matches(exception));
     match cover.map_or(Some("all"), Value::as_str) {
-        Some("all") => Ok(product(&dimensions).into_iter().filter(is_wanted).collect()),
-        Some("pairs") if dimensions.len() > 2 => Ok(pairs::cover(&dimensions, &is_wanted)),
+        Some("all") => Ok((product(&dimensions).into_iter().filter(is_wanted).collect(), None)),
+        Some("pairs") if dimensions.len() > 2 => {
+            let chosen = pairs::cover(&dimensions, &is_wanted);
+            let pairs = pairs::count(&dimensions, &is_wanted, &chosen);
+            Ok((chosen, Some(pairs)))
+        }
         Some("pairs") => Err("\"cover\": \"pairs\" needs at least three dimensions".to_owned()),
         _ => {
             Err("\"cover\" is \"all\" (every combination) or \"pairs\" (every pair of values in some case)".to_owned())
@@ -167,7 +182,38 @@ mod pairs {
     use std::collections::BTreeSet;
     use std::hash::{Hash, Hasher};
 
-    use super::{Combination, Point};
+    use super::{Combination, Pairs, Point};
+
+    /// Counts the pairs, and those of them that stand in the chosen combinations.
+    pub(super) fn count(
+        dimensions: &[(String, Vec<Point>)],
+        is_wanted: &dyn Fn(&Combination) -> bool,
+        chosen: &[Combination],
+    ) -> Pairs {
+        let mut seen = BTreeSet::new();
+        for combination in chosen {
+            for (one, (_, left)) in combination.0.iter().enumerate() {
+                for (other, (_, right)) in combination.0.iter().enumerate().skip(one + 1) {
+                    seen.insert((one, left.label.as_str(), other, right.label.as_str()));
+                }
+            }
+        }
+        let mut pairs = Pairs { covered: seen.len(), ..Pairs::default() };
+        for (one, (_, left)) in dimensions.iter().enumerate() {
+            for (other, (_, right)) in dimensions.iter().enumerate().skip(one + 1) {
+                for (first, left) in left.iter().enumerate() {
+                    for (second, right) in right.iter().enumerate() {
+                        pairs.all += 1;
+                        let is_seen = seen.contains(&(one, left.label.as_str(), other, right.label.as_str()));
+                        if !is_seen && complete(dimensions, [(one, first), (other, second)], is_wanted).is_none() {
+                            pairs.excepted += 1;
+                        }
+                    }
+                }
+            }
+        }
+        pairs
+    }
 
     /// Combinations in which every pair of values of two dimensions occurs, unless every combination with that pair is
     /// unwanted. For each pair the other dimensions take the values that win a vote which depends on nothing but the
@@ -348,7 +394,7 @@ mod tests {
     fn dimensions_multiply_and_exceptions_are_left_out() {
         let over = json!({"a": ["x", "y"], "b": [1, true, {"id": "big", "wire": ["GET"]}]});
         let labels = |except: Option<&Value>| -> Vec<String> {
-            combinations(&over, except, None).expect("combinations").iter().map(Combination::label).collect()
+            combinations(&over, except, None).expect("combinations").0.iter().map(Combination::label).collect()
         };
         assert_eq!(labels(None), ["a=x,b=1", "a=x,b=true", "a=x,b=big", "a=y,b=1", "a=y,b=true", "a=y,b=big"]);
         assert_eq!(
@@ -364,8 +410,12 @@ mod tests {
             |name: &str, size: usize| -> Vec<String> { (0..size).map(|index| format!("{name}{index}")).collect() };
         let over = |last: usize| json!({"a": dimension("a", 7), "b": dimension("b", 5), "c": dimension("c", 4), "d": dimension("d", last)});
         let except = json!([{"a": "a0", "b": ["b1", "b2"]}]);
-        let cover = |over: &Value| combinations(over, Some(&except), Some(&json!("pairs"))).expect("combinations");
+        let pairs = json!("pairs");
+        let cover = |over: &Value| combinations(over, Some(&except), Some(&pairs)).expect("combinations").0;
         let chosen = cover(&over(3));
+        let (_, counted) = combinations(&over(3), Some(&except), Some(&pairs)).expect("combinations");
+        let all = 7 * 5 + 7 * 4 + 7 * 3 + 5 * 4 + 5 * 3 + 4 * 3;
+        assert_eq!(counted, Some(Pairs { all, covered: all - 2, excepted: 2 }));
         for (one, other) in [("a1", "b1"), ("a0", "c3"), ("a6", "d2"), ("b4", "c0"), ("b1", "d0"), ("c3", "d1")] {
             let both = |label: &String| label.contains(&format!("={one}")) && label.contains(&format!("={other}"));
             assert!(chosen.iter().map(Combination::label).any(|label| both(&label)), "{one} {other}");
@@ -382,7 +432,7 @@ mod tests {
     fn lists_and_objects_are_spread() {
         let over =
             json!({"row": [{"id": "one", "lines": [["A", "1"], ["B", "{page}"]], "options": {"method": "PUT"}}]});
-        let all = combinations(&over, None, None).expect("combinations");
+        let (all, _) = combinations(&over, None, None).expect("combinations");
         assert_eq!(
             all[0].fill(&json!({"headers": ["{...row.lines}", ["C", "3"]], "{...row.options}": true})),
             json!({"headers": [["A", "1"], ["B", "{page}"], ["C", "3"]], "method": "PUT"})
@@ -392,7 +442,7 @@ mod tests {
     #[test]
     fn values_go_into_any_member_with_their_type() {
         let over = json!({"row": [{"id": "one", "status": 204, "wire": ["GET"]}], "byte": {"bytes": ["00-01", "ff"]}});
-        let all = combinations(&over, None, None).expect("combinations");
+        let (all, _) = combinations(&over, None, None).expect("combinations");
         assert_eq!(
             all.iter().map(Combination::label).collect::<Vec<_>>(),
             ["row=one,byte=0x00", "row=one,byte=0x01", "row=one,byte=0xff"]
