@@ -294,8 +294,8 @@ impl UserAgent {
             }
             return response;
         }
-        trace.rule("fetch.main-fetch.12.cors.simple", true);
-        self.http_fetch(request, false).await
+        let at_once = trace.rule("fetch.main-fetch.12.cors.simple", true);
+        self.http_fetch(request, !at_once).await
     }
 
     /// *Scheme fetch*

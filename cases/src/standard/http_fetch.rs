@@ -27,8 +27,11 @@ impl UserAgent {
         request: &mut Request,
         make_cors_preflight: bool,
     ) -> Result<Response, NetworkError> {
-        if make_cors_preflight && self.needs_preflight(request) {
-            self.preflight_fetch(request).await?; // 4.1.2
+        if make_cors_preflight {
+            let announced = self.announced(request);
+            if self.needs_preflight(&announced) {
+                self.preflight_fetch(&announced).await?; // 4.1.2
+            }
         }
         let mut response = self.network_or_cache_fetch(request).await?; // 4.3
         if request.tainting == Tainting::Cors {
@@ -88,6 +91,17 @@ impl UserAgent {
         }
     }
 
+    /// The request as its preflight and the preflight cache see it: with the same origin, tainted or not.
+    fn announced(&mut self, request: &Request) -> Request {
+        let mut announced = request.clone();
+        if request.redirect_taint(&mut self.trace) != RedirectTaint::SameOrigin
+            && !self.trace.rule("fetch.preflight.1b", true)
+        {
+            announced.url_list = vec![request.url().clone()];
+        }
+        announced
+    }
+
     /// HTTP fetch 4.1: whether the preflight cache leaves something open.
     fn needs_preflight(&mut self, request: &Request) -> bool {
         let key = self.preflight_key(request);
@@ -107,8 +121,7 @@ impl UserAgent {
         {
             return true;
         }
-        trace.rule("fetch.http-fetch.4.1c", true);
-        false
+        !trace.rule("fetch.http-fetch.4.1c", true)
     }
 
     /// *HTTP-network-or-cache fetch*

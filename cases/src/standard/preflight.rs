@@ -95,15 +95,11 @@ impl UserAgent {
         let trace = &mut self.trace;
         let stated = extract_max_age(headers); // 7.8
         let max_age = stated.unwrap_or_else(|| {
-            trace.rule(
-                if headers.contains("access-control-max-age") {
-                    "fetch.preflight.7.9b"
-                } else {
-                    "fetch.preflight.7.9a"
-                },
-                true,
-            );
-            DEFAULT_MAX_AGE
+            let requirement = match headers.contains("access-control-max-age") {
+                true => "fetch.preflight.7.9b",
+                false => "fetch.preflight.7.9a",
+            };
+            if trace.rule(requirement, true) { DEFAULT_MAX_AGE } else { 0 }
         });
         trace.rule("fetch.preflight.7.9c", max_age == 0);
         let max_age = Duration::from_secs(max_age.min(MAX_AGE_LIMIT)); // 7.10
