@@ -203,16 +203,19 @@ fn request(message: &Message) -> Option<Request> {
 /// What a client makes of a reply.
 fn received(reply: Reply, request: &Request, took: Duration) -> Answer {
     match reply {
-        Reply::Response(response) => Answer::Response(response_received(response, took, true)),
-        Reply::WebSocket(response, _) => Answer::Response(response_received(response, took, true)),
+        Reply::Response(response) => Answer::Response(response_received(request, response, took, true)),
+        Reply::WebSocket(response, _) => Answer::Response(response_received(request, response, took, true)),
         Reply::Verbatim(bytes) => Answer::read(&read_response(bytes.as_bytes(), request.method == *"HEAD", true), took),
-        Reply::Fault(Fault::ResetInBody, response) => Answer::Response(response_received(response, took, false)),
+        Reply::Fault(Fault::ResetInBody, response) => {
+            Answer::Response(response_received(request, response, took, false))
+        }
         Reply::Fault(Fault::NeverAnswer, _) => Answer::Never,
         Reply::Fault(Fault::Reset | Fault::Close | Fault::ResetInHeaders, _) => Answer::Failed(Failure::Connection),
     }
 }
 
-fn response_received(response: Response, took: Duration, complete: bool) -> Received {
+fn response_received(request: &Request, response: Response, took: Duration, complete: bool) -> Received {
+    let has_no_body = request.method == *"HEAD" || matches!(response.status, 100..200 | 204 | 304);
     let mut headers: Fields = response.headers;
     let pauses = u32::try_from(response.body.len().saturating_sub(1)).unwrap_or(u32::MAX);
     let took = took.saturating_add(response.pause.saturating_mul(pauses));
@@ -221,9 +224,8 @@ fn response_received(response: Response, took: Duration, complete: bool) -> Rece
     match response.framing {
         Framing::Length(length) => {
             headers.push("Content-Length", length.to_string().as_str());
-            let bodiless = body.is_empty();
             let stated = usize::try_from(length).unwrap_or(usize::MAX);
-            complete &= bodiless || stated <= body.len();
+            complete &= has_no_body || stated <= body.len();
             body.truncate(stated);
         }
         Framing::Chunked => headers.push("Transfer-Encoding", "chunked"),

@@ -1,6 +1,6 @@
 //! What is stopped before anything is sent: bad ports, mixed content, Content Security Policy.
 
-use url::Url;
+use url::Host;
 
 use super::client::Client;
 use super::lna::AddressSpace;
@@ -8,7 +8,7 @@ use super::origin::Origin;
 use super::request::{Mode, Request};
 use super::trace::Trace;
 
-/// Fetch, *bad port*. (`fetch.bad-port.table`)
+/// Fetch, *bad port*.
 const BAD_PORTS: [u16; 83] = [
     0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
     110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531,
@@ -17,36 +17,44 @@ const BAD_PORTS: [u16; 83] = [
 ];
 
 /// *Should request be blocked due to a bad port?*
-pub(crate) fn is_bad_port(trace: &mut Trace, url: &Url) -> bool {
-    let http = matches!(url.scheme(), "http" | "https" | "ws" | "wss");
+pub(crate) fn is_bad_port(trace: &mut Trace, request: &Request) -> bool {
+    let url = request.url();
+    let http = matches!(url.scheme(), "http" | "https");
     if !http {
-        trace.rule("fetch.bad-port.2b", true);
+        trace.note("fetch.bad-port.2b", true);
         return false;
     }
-    let bad = url.port().is_some_and(|port| BAD_PORTS.contains(&port));
-    trace.rule("fetch.bad-port.3", !bad && url.port().is_some());
-    bad
+    let Some(port) = url.port() else { return false };
+    if BAD_PORTS.contains(&port) {
+        return trace.rule("fetch.bad-port.table", true)
+            && (request.mode != Mode::WebSocket || trace.rule("ws.handshake.1c", true));
+    }
+    !trace.rule("fetch.bad-port.3", true)
 }
 
 /// *Should fetching request be blocked as mixed content?*, for requests that are not upgraded. Requests that are meant
 /// for a local address are left to the local network access check.
 pub(crate) fn blocked_by_mixed_content(trace: &mut Trace, client: &Client, request: &Request) -> bool {
     let url = request.url();
-    if trace.rule("lna.mixed-content.annotated", request.target_space == Some(AddressSpace::Local)) {
+    if !client.prohibits_mixed_content || url.scheme() != "http" || Origin::of(url).is_potentially_trustworthy() {
         return false;
     }
-    client.prohibits_mixed_content
-        && matches!(url.scheme(), "http" | "ws")
-        && !Origin::of(url).is_potentially_trustworthy()
+    if request.target_space == Some(AddressSpace::Local) {
+        let requirement = match url.host() {
+            _ if request.states_target_space => "lna.mixed-content.annotated",
+            Some(Host::Domain(_)) => "lna.mixed-content.dot-local",
+            _ => "lna.mixed-content.ip-literal",
+        };
+        return !trace.rule(requirement, true);
+    }
+    if request.mode == Mode::WebSocket {
+        return trace.rule("ws.handshake.1b", true) && trace.rule("lna.websocket.no-option", true);
+    }
+    trace.rule("lna.mixed-content.unannotated", true)
 }
 
 /// *Should request be blocked by Content Security Policy?*, for connect-src.
-pub(crate) fn blocked_by_csp(client: &Client, request: &Request) -> bool {
-    let mut url = request.url().clone();
-    if request.mode == Mode::WebSocket {
-        // Content Security Policy looks at the URL that the page gave. These schemes can be exchanged.
-        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-        let _ = url.set_scheme(scheme);
-    }
-    client.connect_policies.iter().any(|policy| !policy.allows(&url, request.redirect_count))
+pub(crate) fn blocked_by_csp(trace: &mut Trace, client: &Client, request: &Request) -> bool {
+    let blocked = client.connect_policies.iter().any(|policy| !policy.allows(request.url(), request.redirect_count));
+    blocked && (request.mode != Mode::WebSocket || trace.rule("ws.handshake.1d", true))
 }

@@ -21,7 +21,9 @@ pub struct Client {
     pub(crate) top_level: Origin,
     /// Whether a document above it is of another site.
     pub(crate) has_cross_site_ancestor: bool,
-    /// *Prohibits mixed security contexts*
+    /// Whether a document above it has a trustworthy origin.
+    is_below_trustworthy: bool,
+    /// *Does settings prohibit mixed security contexts?*
     pub(crate) prohibits_mixed_content: bool,
     /// Whether it and all above it are trustworthy.
     pub(crate) is_secure_context: bool,
@@ -34,8 +36,10 @@ pub struct Client {
     pub address_space: AddressSpace,
     /// The address space of every host that is no literal address: where the client's resolver leads.
     pub space_of_names: AddressSpace,
-    /// What the user answers when the client wants to reach into a more private network.
+    /// The permission *local-network*, or what the user answers when asked for it.
     pub local_network_permission: Permission,
+    /// The permission *loopback-network*, or what the user answers when asked for it.
+    pub loopback_network_permission: Permission,
 }
 
 /// *Embedder policy value*
@@ -106,22 +110,27 @@ impl Client {
                 .all("content-security-policy")
                 .flat_map(|value| ConnectPolicy::parse(&value.decode(), from_network.as_ref())),
         );
+        let is_secure_context = trustworthy && above.is_none_or(|parent| parent.is_secure_context);
+        let is_below_trustworthy =
+            above.is_some_and(|parent| parent.is_below_trustworthy || parent.origin.is_potentially_trustworthy());
         Self {
             base,
             referrer_source,
+            is_below_trustworthy,
             top_level: above.map_or_else(|| own.clone(), |parent| parent.top_level.clone()),
             has_cross_site_ancestor: above.is_some_and(|parent| {
                 parent.has_cross_site_ancestor
                     || !(parent.origin.is_same_site(&own) || (is_worker && parent.origin == own))
             }),
-            prohibits_mixed_content: trustworthy || above.is_some_and(|parent| parent.prohibits_mixed_content),
-            is_secure_context: trustworthy && above.is_none_or(|parent| parent.is_secure_context),
+            prohibits_mixed_content: own.is_potentially_trustworthy() || (!is_worker && is_below_trustworthy),
+            is_secure_context,
             referrer_policy: header("referrer-policy")
                 .and_then(|value| parse_policy(&value))
                 .or_else(|| inherited.map(|parent| parent.referrer_policy.clone()))
                 .unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
             embedder_policy: match header("cross-origin-embedder-policy") {
-                Some(value) => EmbedderPolicy::parse(Some(&value)),
+                Some(value) if is_secure_context => EmbedderPolicy::parse(Some(&value)),
+                Some(_) => EmbedderPolicy::UnsafeNone,
                 None => inherited.map_or(EmbedderPolicy::UnsafeNone, |parent| parent.embedder_policy),
             },
             connect_policies,
@@ -129,6 +138,7 @@ impl Client {
             address_space: AddressSpace::Loopback,
             space_of_names: AddressSpace::Loopback,
             local_network_permission: Permission::Denied,
+            loopback_network_permission: Permission::Denied,
             origin: own,
         }
     }

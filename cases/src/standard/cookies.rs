@@ -6,6 +6,7 @@ use crosscheck_servers::ByteString;
 use url::{Host, Url};
 
 use super::header_value::{is_tab_or_space, trim};
+use super::trace::Trace;
 
 /// A user agent's cookies.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +42,19 @@ pub(crate) enum SameSiteMode {
     Unset,
 }
 
+impl Cookie {
+    fn is_replaced_by(&self, new: &Self) -> bool {
+        self.name == new.name && self.domain == new.domain && self.host_only == new.host_only && self.path == new.path
+    }
+}
+
 impl CookieJar {
     /// *Parse and store a cookie* of one Set-Cookie line.
     pub(crate) fn store(&mut self, line: &ByteString, url: &Url, mode: SameSiteMode, now: Duration) {
         let Some(host) = url.host_str() else { return };
+        if line.as_bytes().iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+            return;
+        }
         let mut parts = line.as_bytes().split(|byte| *byte == b';');
         let pair = parts.next().unwrap_or_default();
         let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
@@ -62,6 +72,7 @@ impl CookieJar {
             expires: None,
         };
         let mut has_path = false;
+        let mut has_max_age = false;
         for part in parts {
             let text: String = part.iter().map(|byte| char::from(*byte)).collect();
             let (name, value) = text.split_once('=').unwrap_or((&text, ""));
@@ -84,12 +95,14 @@ impl CookieJar {
                 }
                 "max-age" => {
                     if let Ok(seconds) = value.parse::<i64>() {
+                        has_max_age = true;
                         cookie.expires = Some(match u64::try_from(seconds) {
                             Ok(seconds) if seconds > 0 => now.saturating_add(Duration::from_secs(seconds)),
                             _ => Duration::ZERO,
                         });
                     }
                 }
+                "expires" if !has_max_age && is_past_date(value) => cookie.expires = Some(Duration::ZERO),
                 "samesite" => {
                     cookie.same_site = match value.to_ascii_lowercase().as_str() {
                         "strict" | "lax" => SameSite::Protected,
@@ -99,33 +112,50 @@ impl CookieJar {
                 _ => {}
             }
         }
-        let secure_connection = url.scheme() == "https" || is_loopback(url);
-        let prefix =
-            |prefix: &[u8]| cookie.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-        let refused = (cookie.secure && !secure_connection)
+        let begins = |text: &[u8], prefix: &[u8]| {
+            text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        let prefix = |prefix: &[u8]| begins(&cookie.name, prefix);
+        let refused = (cookie.secure && url.scheme() != "https")
+            || (cookie.name.is_empty()
+                && (cookie.value.is_empty()
+                    || begins(&cookie.value, b"__Secure-")
+                    || begins(&cookie.value, b"__Host-")))
             || (prefix(b"__Secure-") && !cookie.secure)
             || (prefix(b"__Host-") && !(cookie.secure && cookie.host_only && has_path && cookie.path == "/"))
             || (cookie.same_site != SameSite::Unset && mode == SameSiteMode::Unset);
         if refused {
             return;
         }
-        self.0.retain(|other| other.name != cookie.name || other.domain != cookie.domain || other.path != cookie.path);
-        if cookie.expires.is_none_or(|expires| expires > now) {
-            self.0.push(cookie);
+        let lives = cookie.expires.is_none_or(|expires| expires > now);
+        match self.0.iter().position(|other| other.is_replaced_by(&cookie)) {
+            // It keeps its creation time, and with it its place.
+            Some(at) if lives => self.0[at] = cookie,
+            Some(at) => {
+                self.0.remove(at);
+            }
+            None if lives => self.0.push(cookie),
+            None => {}
         }
     }
 
-    /// The value of a Cookie header, or nothing where no cookie matches. (`fetch.cookie.6`)
-    pub(crate) fn header(&self, url: &Url, mode: SameSiteMode, now: Duration) -> Option<ByteString> {
+    /// The value of a Cookie header, or nothing where no cookie matches.
+    pub(crate) fn header(&self, trace: &mut Trace, url: &Url, mode: SameSiteMode, now: Duration) -> Option<ByteString> {
+        if self.0.is_empty() {
+            return None;
+        }
         let host = url.host_str()?;
         let mut cookies: Vec<&Cookie> = self
             .0
             .iter()
-            .filter(
-                |cookie| if cookie.host_only { cookie.domain == host } else { domain_matches(host, &cookie.domain) },
-            )
-            .filter(|cookie| path_matches(url.path(), &cookie.path))
-            .filter(|cookie| !cookie.secure || url.scheme() == "https" || is_loopback(url))
+            .filter(|cookie| {
+                let here = if cookie.host_only { cookie.domain == host } else { domain_matches(host, &cookie.domain) };
+                here && path_matches(url.path(), &cookie.path) || !trace.rule("fetch.cookie.5a", true)
+            })
+            .collect();
+        cookies.retain(|cookie| !cookie.secure || url.scheme() == "https" || !trace.rule("fetch.cookie.5b", true));
+        let mut cookies: Vec<&Cookie> = cookies
+            .into_iter()
             .filter(|cookie| match cookie.same_site {
                 SameSite::Unset => true,
                 SameSite::Protected => mode == SameSiteMode::Strict,
@@ -148,8 +178,11 @@ impl CookieJar {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    super::origin::Origin::of(url).is_potentially_trustworthy()
+/// Whether an Expires date lies in the past. The model has no calendar: dates of cases lie many years away on either
+/// side.
+fn is_past_date(value: &str) -> bool {
+    let year = value.split([' ', '-']).filter(|part| part.len() == 4).find_map(|part| part.parse::<u16>().ok());
+    year.is_some_and(|year| year < 2024)
 }
 
 /// *Cookie default path*
@@ -194,12 +227,18 @@ mod tests {
             ("https://a.page.test/", "a=1; Max-Age=0", "https://a.page.test/", any, None),
             ("https://a.page.test/", "__Host-a=1; Secure; Path=/", "https://a.page.test/", any, Some("__Host-a=1")),
             ("https://a.page.test/", "__Host-a=1; Path=/", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "=__Host-a=1", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "=", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "a", "https://a.page.test/", any, Some("a")),
+            ("https://a.page.test/", "a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "https://a.page.test/", any, None),
+            ("https://localhost/", "a=1; Secure", "http://localhost/", any, None),
             ("https://a.page.test/", "a=1; SameSite=Lax", "https://a.page.test/", SameSiteMode::Unset, None),
             ("https://a.page.test/", "a=1; SameSite=Strict", "https://a.page.test/", SameSiteMode::Unset, None),
         ] {
             let mut jar = CookieJar::default();
             jar.store(&line.into(), &url(set_at), any, Duration::ZERO);
-            let header = jar.header(&url(sent_to), mode, Duration::ZERO).map(|value| value.to_string());
+            let header =
+                jar.header(&mut Trace::default(), &url(sent_to), mode, Duration::ZERO).map(|value| value.to_string());
             assert_eq!(header.as_deref(), sent, "{line} of {set_at} to {sent_to}");
         }
     }

@@ -46,14 +46,16 @@ pub(crate) fn corp_check(
         Some(stated) => stated,
         None => match policy {
             EmbedderPolicy::UnsafeNone => {
-                trace.rule("fetch.corp-internal.4.unsafe-none", true);
-                return Ok(());
+                if trace.rule("fetch.corp-internal.4.unsafe-none", true) {
+                    return Ok(());
+                }
+                "same-origin".to_owned()
             }
             EmbedderPolicy::Credentialless => {
                 let blocked = navigation && trace.rule("fetch.corp-internal.4.credentialless.c", true)
                     || credentials && trace.rule("fetch.corp-internal.4.credentialless.a", true);
-                if !blocked {
-                    trace.rule("fetch.corp-internal.4.credentialless.b", true);
+                let passes = !blocked && (credentials || trace.rule("fetch.corp-internal.4.credentialless.b", true));
+                if passes {
                     return Ok(());
                 }
                 required = true;

@@ -4,35 +4,36 @@ use crosscheck_servers::{ByteString, Fields};
 
 use super::fetch::NetworkError;
 use super::header_value::is_http_whitespace;
-use super::request::Request;
+use super::request::{Credentials, Request};
 use super::trace::Trace;
+
+const ALLOW_ORIGIN: &str = "access-control-allow-origin";
 
 /// *CORS check* for a request and the header lines of a response.
 pub(crate) fn cors_check(trace: &mut Trace, request: &Request, headers: &Fields) -> Result<(), NetworkError> {
-    // 1: all lines joined (`fetch.header-list-get.2a`, `fetch.header-list-get.2b`)
-    let Some(origin) = headers.get("access-control-allow-origin") else {
+    let Some(origin) = allow_origin(trace, headers) else {
         return if trace.rule("fetch.cors-check.2", true) {
             Err(NetworkError::new("missing-allow-origin", "fetch.cors-check.2"))
         } else {
             Ok(())
         };
     };
-    let lines = headers.all("access-control-allow-origin").count();
+    let lines = headers.all(ALLOW_ORIGIN).count();
     let credentials = request.includes_credentials_mode();
+    let serialized = request.serialize_origin(trace);
     if origin == *"*" {
         let without = match request.credentials {
-            super::request::Credentials::Omit => trace.rule("fetch.cors-check.3a", true),
-            super::request::Credentials::SameOrigin => trace.rule("fetch.cors-check.3b", true),
-            super::request::Credentials::Include => false,
+            Credentials::Omit => trace.rule("fetch.cors-check.3a", true),
+            Credentials::SameOrigin => trace.rule("fetch.cors-check.3b", true),
+            Credentials::Include => false,
         };
-        if without {
+        if without && (serialized != *"null" || trace.rule("fetch.cors-check.3d", true)) {
             return Ok(()); // 3
         }
         if credentials && !trace.rule("fetch.cors-check.3c", true) {
             return Ok(());
         }
     }
-    let serialized = request.serialize_origin(trace);
     if origin != serialized
         || !trace.rule(if serialized == *"null" { "fetch.cors-check.4h" } else { "fetch.cors-check.4a" }, true)
     {
@@ -60,6 +61,19 @@ pub(crate) fn cors_check(trace: &mut Trace, request: &Request, headers: &Fields)
         return Err(NetworkError::new("missing-allow-credentials", requirement)); // 8
     }
     Ok(())
+}
+
+/// CORS check 1: the value of Access-Control-Allow-Origin, all lines joined, however the name is written.
+fn allow_origin(trace: &mut Trace, headers: &Fields) -> Option<ByteString> {
+    let lines = || headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(ALLOW_ORIGIN));
+    let (name, first) = lines().next()?;
+    if *name != *"Access-Control-Allow-Origin" && !trace.rule("fetch.header-list-get.2b", true) {
+        return None;
+    }
+    if lines().nth(1).is_some() && !trace.rule("fetch.header-list-get.2a", true) {
+        return Some(first.clone());
+    }
+    headers.get(ALLOW_ORIGIN)
 }
 
 /// Why a value is not the serialised origin of the request: the class of reason and the requirement.

@@ -1,7 +1,9 @@
 //! Content Security Policy's connect-src, as far as it decides whether a request is sent.
 
-use url::Url;
+use crosscheck_servers::Scheme;
+use url::{Host, Url};
 
+use super::header_value::percent_decode;
 use super::origin::Origin;
 
 /// The connect-src directive (or default-src in its place) of one policy.
@@ -38,31 +40,23 @@ impl ConnectPolicy {
     }
 
     fn source_allows(&self, source: &str, url: &Url, redirects: u32) -> bool {
-        let network = matches!(url.scheme(), "http" | "https" | "ws" | "wss");
         if source.eq_ignore_ascii_case("'self'") {
-            return self.own.as_ref().is_some_and(|own| {
-                let target = Origin::of(url);
-                own.is_same_origin(&target) || is_upgrade_of(own, &target)
-            });
+            return self.own.as_ref().is_some_and(|own| is_own(own, url));
         }
+        let own_scheme = self.own.as_ref().and_then(Origin::scheme).map(|scheme| scheme.as_str());
         if source == "*" {
-            return network;
+            return matches!(url.scheme(), "http" | "https") || own_scheme == Some(url.scheme());
         }
         if let Some(scheme) = source.strip_suffix(':') {
             return scheme_matches(scheme, url.scheme());
         }
-        if source.starts_with('\'') || !network {
+        if source.starts_with('\'') {
             return false;
         }
-        self.host_source_allows(source, url, redirects)
-    }
-
-    fn host_source_allows(&self, source: &str, url: &Url, redirects: u32) -> bool {
         let (scheme, rest) = match source.split_once("://") {
             Some((scheme, rest)) => (Some(scheme), rest),
             None => (None, source),
         };
-        let own_scheme = self.own.as_ref().and_then(Origin::scheme).map(|scheme| scheme.as_str());
         if !scheme.or(own_scheme).is_none_or(|scheme| scheme_matches(scheme, url.scheme())) {
             return false;
         }
@@ -74,21 +68,58 @@ impl ConnectPolicy {
             Some((host, port)) if !port.contains(']') => (host, Some(port)),
             _ => (authority, None),
         };
-        let Some(target) = url.host_str() else { return false };
-        let host_matches = match host.strip_prefix("*.") {
-            Some(parent) => target.to_ascii_lowercase().ends_with(&format!(".{}", parent.to_ascii_lowercase())),
-            None => host.eq_ignore_ascii_case(target),
-        };
-        let port_matches = match port {
-            Some("*") => true,
-            Some(port) => url.port_or_known_default().is_some_and(|known| known.to_string() == port),
-            None => url.port().is_none(),
-        };
-        let path_matches = redirects > 0
-            || path.is_empty()
-            || if path.ends_with('/') { url.path().starts_with(path) } else { url.path() == path };
-        host_matches && port_matches && path_matches
+        host_matches(host, url)
+            && port_matches(port, url)
+            && (redirects > 0 || path.is_empty() || path_matches(path, url.path()))
     }
+}
+
+/// *host-part match*: only domains match.
+fn host_matches(pattern: &str, url: &Url) -> bool {
+    let Some(Host::Domain(host)) = url.host() else { return false };
+    match pattern.strip_prefix('*') {
+        Some("") => true,
+        Some(parent) if parent.starts_with('.') => host.to_ascii_lowercase().ends_with(&parent.to_ascii_lowercase()),
+        _ => pattern.eq_ignore_ascii_case(host),
+    }
+}
+
+/// *port-part match*
+fn port_matches(port: Option<&str>, url: &Url) -> bool {
+    match port {
+        Some("*") => true,
+        Some(port) => url.port_or_known_default().is_some_and(|known| known.to_string() == port),
+        None => url.port().is_none(),
+    }
+}
+
+/// *path-part match*
+fn path_matches(pattern: &str, path: &str) -> bool {
+    if pattern == "/" && path.is_empty() {
+        return true;
+    }
+    let mut pieces: Vec<&str> = pattern.split('/').collect();
+    let others: Vec<&str> = path.split('/').collect();
+    if pieces.len() > others.len() || (!pattern.ends_with('/') && pieces.len() != others.len()) {
+        return false;
+    }
+    if pattern.ends_with('/') {
+        pieces.pop();
+    }
+    pieces.iter().zip(&others).all(|(piece, other)| percent_decode(piece) == percent_decode(other))
+}
+
+/// *Does url match expression?*, for `'self'`.
+fn is_own(own: &Origin, url: &Url) -> bool {
+    let target = Origin::of(url);
+    if own.is_same_origin(&target) {
+        return true;
+    }
+    let (Origin::Tuple(own), Origin::Tuple(target)) = (own, &target) else { return false };
+    let default = |scheme: Scheme| if scheme == Scheme::Https { 443 } else { 80 };
+    let same_port =
+        own.port == target.port || (own.port == default(own.scheme) && target.port == default(target.scheme));
+    own.host == target.host && same_port && (target.scheme == Scheme::Https || own.scheme == Scheme::Http)
 }
 
 /// *scheme-part match*
@@ -96,16 +127,6 @@ fn scheme_matches(allowed: &str, scheme: &str) -> bool {
     let allowed = allowed.to_ascii_lowercase();
     allowed == scheme
         || matches!((allowed.as_str(), scheme), ("http", "https") | ("ws", "wss" | "http" | "https") | ("wss", "https"))
-}
-
-/// Whether the target is the same host over TLS, both on default ports.
-fn is_upgrade_of(own: &Origin, target: &Origin) -> bool {
-    matches!((own, target), (Origin::Tuple(own), Origin::Tuple(target))
-        if own.host == target.host
-            && own.scheme == crosscheck_servers::Scheme::Http
-            && target.scheme == crosscheck_servers::Scheme::Https
-            && own.port == 80
-            && target.port == 443)
 }
 
 #[cfg(test)]
@@ -126,7 +147,15 @@ mod tests {
             ("connect-src *.a.test", "https://a.test/", false),
             ("connect-src https:", "https://a.test/", true),
             ("connect-src https:", "data:,x", false),
-            ("connect-src wss://a.test", "wss://a.test/", true),
+            ("connect-src wss://a.test", "https://a.test/", true),
+            ("connect-src wss://a.test", "http://a.test/", false),
+            ("connect-src ws://a.test", "http://a.test/", true),
+            ("connect-src https://*", "https://a.test/", true),
+            ("connect-src *:8443", "https://a.test:8443/", true),
+            ("connect-src https://10.0.0.1", "https://10.0.0.1/", false),
+            ("connect-src a.test/x%20y", "https://a.test/x y", true),
+            ("connect-src a.test/x", "https://a.test/x/y", false),
+            ("connect-src a.test/x/", "https://a.test/x/y", true),
             ("connect-src a.test:8443", "https://a.test/", false),
             ("default-src 'none'", "https://page.test/", false),
             ("connect-src", "https://page.test/", false),

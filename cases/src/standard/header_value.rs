@@ -3,6 +3,8 @@
 use crosscheck_servers::{ByteString, Fields};
 use data_url::mime::Mime;
 
+use super::trace::Trace;
+
 /// RFC 9110 *tchar*.
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -33,11 +35,11 @@ pub(crate) const fn is_http_whitespace(byte: u8) -> bool {
 /// What extracting header list values gives. (Fetch, *extract header list values*)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Extracted {
-    /// There is no such line. (`fetch.extract-header-list-values.1`)
+    /// There is no such line.
     Null,
-    /// A line is not of the header's grammar. (`fetch.extract-header-list-values.4.2`)
+    /// A line is not of the header's grammar.
     Failure,
-    /// The values of all lines. (`fetch.extract-header-list-values.4.3`)
+    /// The values of all lines.
     Values(Vec<ByteString>),
 }
 
@@ -51,38 +53,75 @@ impl Extracted {
     }
 }
 
-/// Extracts the values of a header whose grammar is a possibly empty comma list of tokens: Access-Control-Allow-Methods,
-/// -Allow-Headers and -Expose-Headers. (`fetch.cors-abnf.acam`, `fetch.cors-abnf.acah`, `fetch.cors-abnf.aceh`)
-pub(crate) fn extract_tokens(headers: &Fields, name: &str) -> Extracted {
-    let mut found = false;
+/// *Extract header list values* of a header whose grammar (`grammar` is its requirement) is a possibly empty comma list
+/// of tokens: Access-Control-Allow-Methods, -Allow-Headers and -Expose-Headers.
+pub(crate) fn extract_tokens(trace: &mut Trace, headers: &Fields, name: &str, grammar: &'static str) -> Extracted {
     let mut values = Vec::new();
+    let mut lines = 0;
     for line in headers.all(name) {
-        found = true;
+        lines += 1;
+        if lines > 1 && !trace.rule("fetch.extract-header-list-values.4.3", true) {
+            break;
+        }
         for element in line.as_bytes().split(|byte| *byte == b',') {
-            let element = trim(element, is_tab_or_space);
-            if element.is_empty() {
-                continue;
-            }
-            if !is_token(element) {
+            let token = trim(element, is_tab_or_space);
+            let loose = token.len() < element.len() || token.is_empty();
+            if loose && !trace.rule(grammar, true) {
                 return Extracted::Failure;
             }
-            values.push(element.into());
+            if token.is_empty() {
+                continue;
+            }
+            if is_token(token) {
+                values.push(token.into());
+            } else if trace.rule("fetch.extract-header-list-values.4.2", true) {
+                return Extracted::Failure;
+            }
         }
     }
-    if found { Extracted::Values(values) } else { Extracted::Null }
+    if trace.rule("fetch.extract-header-list-values.1", lines == 0) {
+        Extracted::Null
+    } else {
+        Extracted::Values(values)
+    }
 }
 
-/// The seconds of Access-Control-Max-Age: one line of digits. (`fetch.cors-abnf.max-age`,
-/// `fetch.extract-header-list-values.2`)
-pub(crate) fn extract_max_age(headers: &Fields) -> Option<u64> {
+/// The seconds of Access-Control-Max-Age: one line of digits.
+pub(crate) fn extract_max_age(trace: &mut Trace, headers: &Fields) -> Option<u64> {
     let mut lines = headers.all("access-control-max-age");
-    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
-    let digits = line.as_bytes();
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+    let line = lines.next()?;
+    if lines.next().is_some() && trace.rule("fetch.extract-header-list-values.2", true) {
         return None;
+    }
+    let mut digits = line.as_bytes();
+    let malformed = digits.is_empty() || !digits.iter().all(u8::is_ascii_digit);
+    if malformed {
+        if trace.rule("fetch.cors-abnf.max-age", true) {
+            return None;
+        }
+        let length = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+        digits = &digits[..length];
     }
     // More seconds than can be counted are as good as the most.
     Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX))
+}
+
+/// URL, *percent-decode*.
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let byte = match after {
+            [high, low, ..] if *first == b'%' => std::str::from_utf8(&[*high, *low])
+                .ok()
+                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        decoded.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    decoded
 }
 
 /// Fetch, *get, decode, and split*.
@@ -182,7 +221,8 @@ mod tests {
 
     #[test]
     fn token_lists() {
-        let extract = |values: &[&str]| extract_tokens(&lines("X", values), "x");
+        let extract =
+            |values: &[&str]| extract_tokens(&mut Trace::default(), &lines("X", values), "x", "fetch.cors-abnf.acam");
         let tokens = |values: &[&str]| Extracted::Values(values.iter().map(|value| (*value).into()).collect());
         assert_eq!(extract(&[]), Extracted::Null);
         assert_eq!(extract(&[""]), tokens(&[]));
@@ -194,7 +234,8 @@ mod tests {
 
     #[test]
     fn max_ages() {
-        let extract = |values: &[&str]| extract_max_age(&lines("Access-Control-Max-Age", values));
+        let extract =
+            |values: &[&str]| extract_max_age(&mut Trace::default(), &lines("Access-Control-Max-Age", values));
         assert_eq!(extract(&["60"]), Some(60));
         assert_eq!(extract(&["99999999999999999999999"]), Some(u64::MAX));
         for bad in [&[][..], &["60", "60"], &["-1"], &["1.5"], &[""], &["60, 60"], &["+1"], &["6 0"]] {

@@ -6,15 +6,25 @@ use crosscheck_servers::{ByteString, Fields};
 use url::Url;
 
 use super::machine::Received;
+use super::trace::Trace;
 
 /// A user agent's HTTP cache.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HttpCache(Vec<Stored>);
 
+/// What responses are stored under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// *HTTP cache partition*
+    pub(crate) partition: ByteString,
+    pub(crate) method: ByteString,
+    /// Without fragment.
+    pub(crate) url: Url,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
-    partition: ByteString,
-    url: Url,
+    slot: Slot,
     /// The request headers that Vary names, with their values.
     vary: Vec<(String, Option<ByteString>)>,
     pub(crate) response: Received,
@@ -44,32 +54,27 @@ fn directives(headers: &Fields) -> Vec<String> {
 }
 
 impl HttpCache {
-    /// The stored response for a request, fresh or not. (`fetch.network-or-cache.8.26`)
-    pub(crate) fn select(&mut self, partition: &ByteString, url: &Url, headers: &Fields) -> Option<&mut Stored> {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The stored response for a request, fresh or not, with regard to Vary.
+    pub(crate) fn select(&mut self, trace: &mut Trace, slot: &Slot, headers: &Fields) -> Option<&mut Stored> {
         self.0.iter_mut().rev().find(|stored| {
-            stored.partition == *partition
-                && stored.url == *url
-                && stored.vary.iter().all(|(name, value)| headers.get(name) == *value)
+            stored.slot == *slot
+                && (stored.vary.iter().all(|(name, value)| headers.get(name) == *value)
+                    || !trace.rule("fetch.network-or-cache.8.26", true))
         })
     }
 
-    /// Stores a response where that is allowed and of use: GET, with a lifetime or a validator.
-    pub(crate) fn store(
-        &mut self,
-        partition: &ByteString,
-        url: &Url,
-        method: &ByteString,
-        request: &Fields,
-        response: &Received,
-        now: Duration,
-    ) {
+    /// Stores a response where that is of use: with a lifetime or a validator.
+    pub(crate) fn store(&mut self, slot: Slot, request: &Fields, response: &Received, now: Duration) {
         let directives = directives(&response.headers);
         let vary = response.headers.get("vary").map(|value| value.decode().into_owned()).unwrap_or_default();
         let useful = directives.iter().any(|directive| directive.starts_with("max-age="))
             || response.headers.contains("etag")
             || response.headers.contains("last-modified");
-        if *method != *"GET"
-            || !response.complete
+        if !response.complete
             || !matches!(response.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
             || directives.iter().any(|directive| directive == "no-store")
             || vary.split(',').any(|name| name.trim() == "*")
@@ -86,14 +91,8 @@ impl HttpCache {
                 (name, value)
             })
             .collect();
-        self.0.retain(|stored| stored.partition != *partition || stored.url != *url || stored.vary != vary);
-        self.0.push(Stored {
-            partition: partition.clone(),
-            url: url.clone(),
-            vary,
-            response: response.clone(),
-            stored: now,
-        });
+        self.0.retain(|stored| stored.slot != slot || stored.vary != vary);
+        self.0.push(Stored { slot, vary, response: response.clone(), stored: now });
     }
 
     /// *Freshening stored responses upon validation*
@@ -110,7 +109,7 @@ impl HttpCache {
     }
 
     /// *Invalidating stored responses* after an unsafe method.
-    pub(crate) fn invalidate(&mut self, partition: &ByteString, url: &Url) {
-        self.0.retain(|stored| stored.partition != *partition || stored.url != *url);
+    pub(crate) fn invalidate(&mut self, slot: &Slot) {
+        self.0.retain(|stored| stored.slot.partition != slot.partition || stored.slot.url != slot.url);
     }
 }

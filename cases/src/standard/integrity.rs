@@ -7,10 +7,12 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 /// Whether bytes match integrity metadata. Metadata without any known hash matches everything.
 pub(crate) fn matches(bytes: &[u8], metadata: &str) -> bool {
     let hashes: Vec<(u16, &str)> = metadata
-        .split_ascii_whitespace()
-        .filter_map(|token| {
-            let (algorithm, rest) = token.split_once('-')?;
-            let value = rest.split('?').next().unwrap_or_default();
+        .split(' ')
+        .filter_map(|item| {
+            let expression = item.split('?').next().unwrap_or_default();
+            let mut parts = expression.split('-');
+            let algorithm = parts.next().unwrap_or_default();
+            let value = parts.next().unwrap_or_default();
             let strength = match algorithm.to_ascii_lowercase().as_str() {
                 "sha256" => 256,
                 "sha384" => 384,
@@ -27,8 +29,7 @@ pub(crate) fn matches(bytes: &[u8], metadata: &str) -> bool {
         _ => Sha512::digest(bytes).to_vec(),
     };
     let actual = STANDARD.encode(actual);
-    let plain = |value: &str| value.replace('-', "+").replace('_', "/").trim_end_matches('=').to_owned();
-    hashes.iter().any(|(strength, value)| *strength == strongest && plain(value) == plain(&actual))
+    hashes.iter().any(|(strength, value)| *strength == strongest && *value == actual)
 }
 
 #[cfg(test)]
@@ -47,6 +48,8 @@ mod tests {
             (format!("{HELLO} sha256-AAAA"), true),
             (format!("{HELLO}?option"), true),
             ("md5-AAAA".to_owned(), true),
+            ("sha256".to_owned(), false),
+            (HELLO.trim_end_matches('=').to_owned(), false),
             (String::new(), true),
         ] {
             assert_eq!(matches(b"hello", &metadata), matching, "{metadata}");

@@ -56,10 +56,8 @@ impl AddressSpace {
         };
         match row {
             Some((space, requirement)) if trace.rule(requirement, true) => space,
-            _ => {
-                trace.rule("lna.space.3", true);
-                Self::Public
-            }
+            _ if trace.rule("lna.space.3", true) => Self::Public,
+            _ => Self::Local,
         }
     }
 }
@@ -109,59 +107,78 @@ pub struct Access<'a> {
     pub target_space: Option<AddressSpace>,
     /// The address space of the connection.
     pub connection: AddressSpace,
-    /// The state of the permission for that space.
-    pub permission: Permission,
 }
 
 /// *Local network access check*
 pub(crate) fn check(trace: &mut Trace, client: &Client, access: &Access<'_>) -> Result<(), NetworkError> {
     let block = |requirement| Err(NetworkError::new("local-network", requirement));
-    let own = access.origin.is_same_origin(access.target);
-    if own && access.origin.is_potentially_trustworthy() && trace.rule("lna.check.2", true) {
+    if access.origin.is_same_origin(access.target) {
+        let passes = match access.origin.is_potentially_trustworthy() {
+            true => trace.rule("lna.check.2", true),
+            false => !trace.rule("lna.check.2b", true),
+        };
+        if passes {
+            return Ok(());
+        }
+    }
+    if let Some(space) = access.target_space {
+        if space != access.connection {
+            if trace.rule("lna.check.4.2", true)
+                && (access.connection != AddressSpace::Public || trace.rule("lna.mixed-content.no-bypass", true))
+            {
+                return block("lna.check.4.2");
+            }
+        } else if trace.rule("lna.check.4.3", true) {
+            return Ok(());
+        }
+    }
+    let requirement = match (client.address_space, access.connection) {
+        (AddressSpace::Loopback, _) => "lna.request.loopback-any",
+        (_, AddressSpace::Public) => "lna.request.to-public",
+        (AddressSpace::Local, AddressSpace::Local) => "lna.request.same-space",
+        (AddressSpace::Public, AddressSpace::Local) => "lna.request.public-local",
+        (AddressSpace::Public, AddressSpace::Loopback) => "lna.request.public-loopback",
+        (AddressSpace::Local, AddressSpace::Loopback) => "lna.request.local-loopback",
+    };
+    let kept = trace.rule(requirement, true);
+    if access.connection <= client.address_space {
+        if kept && trace.rule("lna.check.6", true) {
+            return Ok(());
+        }
+    } else if !kept {
         return Ok(());
     }
-    trace.rule("lna.check.2b", own);
-    if let Some(space) = access.target_space {
-        if space != access.connection && trace.rule("lna.check.4.2", true) {
-            return block("lna.check.4.2");
-        }
-        if space == access.connection && trace.rule("lna.check.4.3", true) {
-            return Ok(());
-        }
-    }
-    if access.connection <= client.address_space {
-        let requirement = match (client.address_space, access.connection) {
-            (AddressSpace::Loopback, _) => "lna.request.loopback-any",
-            (_, AddressSpace::Public) => "lna.request.to-public",
-            _ => "lna.request.same-space",
-        };
-        if trace.rule(requirement, true) || trace.rule("lna.check.6", true) {
-            return Ok(());
-        }
-    }
-    trace.rule(
-        match (client.address_space, access.connection) {
-            (AddressSpace::Public, AddressSpace::Local) => "lna.request.public-local",
-            (AddressSpace::Public, _) => "lna.request.public-loopback",
-            _ => "lna.request.local-loopback",
-        },
-        true,
-    );
-    if !client.is_secure_context && trace.rule("lna.check.5.2", true) {
+    if !client.is_secure_context && trace.rule("lna.check.5.2", true) && trace.rule("lna.secure-context.1", true) {
         return block("lna.check.5.2");
     }
-    trace.rule(if access.connection == AddressSpace::Local { "lna.check.5.4a" } else { "lna.check.5.4b" }, true);
     if !client.is_window && trace.rule("lna.check.5.8", true) {
         return block("lna.check.5.8");
     }
-    match access.permission {
-        Permission::NotAllowed if trace.rule("lna.check.5.9", true) => block("lna.check.5.9"),
-        Permission::Denied if trace.rule("lna.check.5.11", true) => block("lna.check.5.11"),
-        _ => {
-            trace.rule("lna.check.5.12", true);
-            Ok(())
+    match permission(trace, client, access.connection) {
+        Permission::NotAllowed
+            if trace.rule("lna.check.5.9", true) && trace.rule("lna.permission.default-self", true) =>
+        {
+            block("lna.check.5.9")
         }
+        Permission::Denied if trace.rule("lna.check.5.11", true) => block("lna.check.5.11"),
+        Permission::Granted if !trace.rule("lna.check.5.12", true) => block("lna.check.5.12"),
+        _ => Ok(()),
     }
+}
+
+/// Local network access check 5.4: the permission that is asked for.
+fn permission(trace: &mut Trace, client: &Client, connection: AddressSpace) -> Permission {
+    let (local, loopback) = (client.local_network_permission, client.loopback_network_permission);
+    let (own, other, step, name) = match connection {
+        AddressSpace::Local => (local, loopback, "lna.check.5.4a", "lna.permission.local-network"),
+        _ => (loopback, local, "lna.check.5.4b", "lna.permission.loopback-network"),
+    };
+    if !trace.rule(step, true) || !trace.rule(name, true) {
+        return other;
+    }
+    // A grant of one must not serve for the other.
+    let separate = own == other || trace.rule("lna.permission.separate", true);
+    if separate || own == Permission::Granted { own } else { other }
 }
 
 #[cfg(test)]

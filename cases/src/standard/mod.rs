@@ -9,6 +9,7 @@ mod client;
 mod cookies;
 mod corp;
 mod cors_check;
+mod coverage;
 mod csp;
 mod fetch;
 mod fetch_metadata;
@@ -34,6 +35,7 @@ mod websocket;
 mod xhr;
 
 pub use client::{Client, EmbedderPolicy};
+pub use coverage::{consulted, modelled};
 pub use fetch::NetworkError;
 pub use lna::{Access, AddressSpace, Permission};
 pub use machine::{Answer, Failure, Machine, Message, MessageKind, Next, Received, SocketEvent};

@@ -10,26 +10,16 @@ use super::trace::Trace;
 /// *Should response to request be blocked due to its MIME type?* and *… due to nosniff?*
 pub(crate) fn mime_checks(trace: &mut Trace, destination: Destination, headers: &Fields) -> Result<(), NetworkError> {
     let mime = extract_mime_type(headers);
-    let script = destination == Destination::Script;
     let block = |requirement| Err(NetworkError::new("nosniff", requirement));
-    if script {
-        match &mime {
-            None => {
-                trace.rule("fetch.mime-block.2", true);
-            }
-            Some(mime) if matches!(mime.type_.as_str(), "audio" | "image" | "video") => {
-                if trace.rule("fetch.mime-block.4a", true) {
-                    return block("fetch.mime-block.4a");
-                }
-            }
-            Some(mime) if essence_of(mime) == "text/csv" => {
-                if trace.rule("fetch.mime-block.4b", true) {
-                    return block("fetch.mime-block.4b");
-                }
-            }
-            Some(_) => {
-                trace.rule("fetch.mime-block.5", true);
-            }
+    if destination == Destination::Script {
+        let (requirement, blocked) = match &mime {
+            None => ("fetch.mime-block.2", false),
+            Some(mime) if matches!(mime.type_.as_str(), "audio" | "image" | "video") => ("fetch.mime-block.4a", true),
+            Some(mime) if essence_of(mime) == "text/csv" => ("fetch.mime-block.4b", true),
+            Some(_) => ("fetch.mime-block.5", false),
+        };
+        if trace.rule(requirement, true) == blocked {
+            return block(requirement);
         }
     }
     if !is_nosniff(trace, headers) {
@@ -46,13 +36,11 @@ pub(crate) fn mime_checks(trace: &mut Trace, destination: Destination, headers: 
             block("fetch.nosniff-block.5a")
         }
         (Destination::Style, None) if trace.rule("fetch.nosniff-block.5b", true) => block("fetch.nosniff-block.5b"),
-        (Destination::Image, _) => {
-            trace.rule("fetch.nosniff-block.6a", true);
-            Ok(())
-        }
-        (Destination::Empty | Destination::Font | Destination::Media, _) => {
-            trace.rule("fetch.nosniff-block.6b", true);
-            Ok(())
+        (Destination::Image, _) if !trace.rule("fetch.nosniff-block.6a", true) => block("fetch.nosniff-block.6a"),
+        (Destination::Empty | Destination::Font | Destination::Media, _)
+            if !trace.rule("fetch.nosniff-block.6b", true) =>
+        {
+            block("fetch.nosniff-block.6b")
         }
         _ => Ok(()),
     }
@@ -61,20 +49,18 @@ pub(crate) fn mime_checks(trace: &mut Trace, destination: Destination, headers: 
 /// *Determine nosniff*
 fn is_nosniff(trace: &mut Trace, headers: &Fields) -> bool {
     let Some(values) = get_decode_split(headers, "x-content-type-options") else {
-        trace.rule("fetch.nosniff.2", true);
-        return false;
+        return !trace.rule("fetch.nosniff.2", true);
     };
     let first = values.first().map(String::as_str).unwrap_or_default();
-    if first.eq_ignore_ascii_case("nosniff") {
-        trace.rule("fetch.nosniff.3b", values.len() > 1);
+    let is = |value: &str| value.eq_ignore_ascii_case("nosniff");
+    if values.len() > 1 && values.iter().any(|value| is(value)) {
+        let lines = headers.all("x-content-type-options").count();
+        let requirement = if lines > 1 { "fetch.nosniff.3c" } else { "fetch.nosniff.3b" };
+        return trace.rule(requirement, true) == is(first);
+    }
+    if is(first) {
         return first == "nosniff" || trace.rule("fetch.nosniff.3a", true);
     }
-    if headers.all("x-content-type-options").count() > 1 {
-        return !trace.rule("fetch.nosniff.3c", true);
-    }
-    if values.iter().any(|value| value.eq_ignore_ascii_case("nosniff")) {
-        return !trace.rule("fetch.nosniff.3b", true);
-    }
-    trace.rule("fetch.nosniff.3d", true);
-    false
+    let odd = first.is_empty() || is(first.trim_matches('"'));
+    odd && !trace.rule("fetch.nosniff.3d", true)
 }

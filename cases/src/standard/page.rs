@@ -37,10 +37,8 @@ pub(crate) fn readable_headers(trace: &mut Trace, response: &Response) -> BTreeM
     let headers = &response.received.headers;
     let mut readable = BTreeMap::new();
     match response.kind {
-        ResponseType::Opaque | ResponseType::Opaqueredirect => {
-            trace.rule("fetch.filtered.opaque.headers", true);
-            return readable;
-        }
+        ResponseType::Opaque if trace.rule("fetch.filtered.opaque.headers", true) => return readable,
+        ResponseType::Opaqueredirect => return readable,
         _ => {}
     }
     for (name, _) in headers {
@@ -55,30 +53,23 @@ pub(crate) fn readable_headers(trace: &mut Trace, response: &Response) -> BTreeM
 }
 
 fn is_readable(trace: &mut Trace, response: &Response, name: &str) -> bool {
+    let listed = response.exposed.as_ref().map(|names| names.iter().any(|listed| listed.eq_ignore_ascii_case(name)));
     let forbidden = match name {
         "set-cookie" => trace.rule("fetch.forbidden-response-header-name.a", true),
         "set-cookie2" => trace.rule("fetch.forbidden-response-header-name.b", true),
         _ => false,
     };
     if forbidden {
-        trace.rule("fetch.cors-safelisted-response-header-name.forbidden", response.kind == ResponseType::Cors);
-        return false;
+        return listed == Some(true) && !trace.rule("fetch.cors-safelisted-response-header-name.forbidden", true);
     }
-    if response.kind != ResponseType::Cors {
-        return true;
-    }
-    let Some(exposed) = &response.exposed else { return true };
+    let Some(listed) = listed else { return true };
     if let Some((_, requirement)) = SAFELISTED.iter().find(|(safelisted, _)| *safelisted == name)
         && trace.rule(requirement, true)
     {
         return true;
     }
-    if exposed.iter().any(|listed| listed.eq_ignore_ascii_case(name))
-        && trace.rule("fetch.cors-safelisted-response-header-name.listed", true)
-    {
-        return true;
-    }
-    !trace.rule("fetch.cors-safelisted-response-header-name.unlisted", true)
+    listed && trace.rule("fetch.cors-safelisted-response-header-name.listed", true)
+        || !trace.rule("fetch.cors-safelisted-response-header-name.unlisted", true)
 }
 
 /// UTF-8 decode.
@@ -94,18 +85,15 @@ impl UserAgent {
             Ok(request) => request,
             Err(thrown) => return (exception(thrown.0), None),
         };
-        if !request.headers.contains("accept") && self.trace.rule("fetch.fetching.12.1", true) {
-            request.headers.push("Accept", "*/*");
-        }
-        match self.main_fetch(&mut request, false).await {
-            Ok(response) => {
-                self.trace.rule("fetch.fetch-method.12.5", response.received.status >= 400);
+        match self.fetching(&mut request).await {
+            Ok(response) if response.received.status < 400 || self.trace.rule("fetch.fetch-method.12.5", true) => {
                 (self.fetched(&response, options.read), None)
             }
+            Ok(_) => (of_kind(ResultKind::NetworkError), None),
             Err(NetworkError::NEVER) => (of_kind(ResultKind::Timeout), None),
             Err(error) => {
-                self.trace.rule("fetch.fetch-method.12.3", true);
-                let result = PageResult { error: Some("TypeError".to_owned()), ..of_kind(ResultKind::NetworkError) };
+                let name = if self.trace.rule("fetch.fetch-method.12.3", true) { "TypeError" } else { "NetworkError" };
+                let result = PageResult { error: Some(name.to_owned()), ..of_kind(ResultKind::NetworkError) };
                 (result, Some(error))
             }
         }
@@ -114,19 +102,21 @@ impl UserAgent {
     fn fetched(&mut self, response: &Response, read: Option<Reading>) -> PageResult {
         let trace = &mut self.trace;
         let received = &response.received;
-        let opaque = matches!(response.kind, ResponseType::Opaque | ResponseType::Opaqueredirect);
+        let opaque = response.kind == ResponseType::Opaque;
+        let redirect = response.kind == ResponseType::Opaqueredirect;
         let headers = readable_headers(trace, response);
-        let mut result = PageResult {
-            result: ResultKind::Response,
-            response_type: Some(response.kind),
-            headers,
-            ..PageResult::default()
+        let kind = match redirect && !trace.rule("fetch.filtered.opaque-redirect.type", true) {
+            true => ResponseType::Basic,
+            false => response.kind,
         };
+        let mut result =
+            PageResult { result: ResultKind::Response, response_type: Some(kind), headers, ..PageResult::default() };
         let url = match response.kind {
-            ResponseType::Opaque => None,
+            ResponseType::Opaque if trace.rule("fetch.filtered.opaque.url", true) => None,
             ResponseType::Opaqueredirect if trace.rule("fetch.filtered.opaque-redirect.url", true) => {
                 response.url_list.first()
             }
+            ResponseType::Opaqueredirect => None,
             _ => response.url_list.last(),
         };
         let mut url = url.cloned();
@@ -134,17 +124,7 @@ impl UserAgent {
             url.set_fragment(None);
         }
         result.url = Some(url.map(String::from).unwrap_or_default());
-        if opaque {
-            trace.rule(
-                if response.kind == ResponseType::Opaque {
-                    "fetch.filtered.opaque.status"
-                } else {
-                    "fetch.filtered.opaque-redirect.type"
-                },
-                true,
-            );
-            trace.rule("fetch.filtered.opaque.url", response.kind == ResponseType::Opaque);
-            trace.rule("fetch.filtered.opaque.body", response.kind == ResponseType::Opaque);
+        if redirect || opaque && trace.rule("fetch.filtered.opaque.status", true) {
             result.status = Some(0);
             result.status_text = Some(String::new());
             result.redirected = Some(false);
@@ -154,7 +134,8 @@ impl UserAgent {
             result.redirected = Some(response.url_list.len() > 1 && trace.rule("fetch.redirect.redirected", true));
         }
         if read != Some(Reading::None) {
-            if opaque || response.has_null_body {
+            let hidden = redirect || opaque && trace.rule("fetch.filtered.opaque.body", true);
+            if hidden || response.has_null_body {
                 result.body = Some(String::new());
             } else if received.complete {
                 result.body = Some(decode_text(&received.body));
@@ -173,6 +154,7 @@ impl UserAgent {
         if options.with_credentials == Some(true) {
             request.credentials = Credentials::Include;
         }
+        request.use_url_credentials = true;
         request.cache = Cache::NoStore;
         request.headers.push("Accept", "text/event-stream");
         let wanted = options.messages.unwrap_or(1);
@@ -180,10 +162,10 @@ impl UserAgent {
             let events = events.map(|event| vec![event.to_owned()]);
             (
                 PageResult { events, ..of_kind(ResultKind::NetworkError) },
-                Some(NetworkError::new(class, "html.eventsource.bad-type")),
+                Some(NetworkError { class: Some(class), requirement: "" }),
             )
         };
-        let response = match self.main_fetch(&mut request, false).await {
+        let response = match self.fetching(&mut request).await {
             Ok(response) => response,
             Err(NetworkError::NEVER) => return (of_kind(ResultKind::Timeout), None),
             // Whether it tries again, or knows that to be futile, is the user agent's choice.
@@ -193,7 +175,8 @@ impl UserAgent {
         if response.received.status != 200 {
             return fail("event-source-status", Some("error 2"));
         }
-        if mime.is_none_or(|mime| essence_of(&mime) != "text/event-stream") {
+        let other_type = mime.is_none_or(|mime| essence_of(&mime) != "text/event-stream");
+        if self.trace.rule("html.eventsource.bad-type", other_type) {
             return fail("event-source-type", Some("error 2"));
         }
         let mut events = vec!["open".to_owned()];
@@ -219,9 +202,8 @@ impl UserAgent {
         request.mode = Mode::NoCors;
         request.keepalive = true;
         request.credentials = Credentials::Include;
-        request.headers.push("Accept", "*/*");
         if let Some(body) = &options.body {
-            let (body, content_type) = extract_body(body);
+            let (body, content_type) = extract_body(&mut self.trace, body);
             if body.bytes.len() > 65_536 && self.trace.rule("fetch.network-or-cache.8.10a", true) {
                 let error = NetworkError::new("keepalive-quota", "fetch.network-or-cache.8.10a");
                 return (of_kind(ResultKind::NetworkError), Some(error));
@@ -235,7 +217,7 @@ impl UserAgent {
             }
             request.body = Some(body);
         }
-        let error = self.main_fetch(&mut request, false).await.err();
+        let error = self.fetching(&mut request).await.err();
         (of_kind(ResultKind::Sent), error.filter(|error| *error != NetworkError::NEVER))
     }
 }
@@ -244,7 +226,8 @@ impl UserAgent {
 fn event_stream(text: &str) -> Vec<String> {
     let mut messages = Vec::new();
     let (mut data, mut kind): (Vec<&str>, &str) = (Vec::new(), "");
-    for line in text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)) {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    for line in text.split('\n') {
         if line.is_empty() {
             if !data.is_empty() && (kind.is_empty() || kind == "message") {
                 messages.push(data.join("\n"));
@@ -262,4 +245,16 @@ fn event_stream(text: &str) -> Vec<String> {
         }
     }
     messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_an_event_stream_end_in_three_ways() {
+        assert_eq!(event_stream("data: a\rdata: b\r\r"), ["a\nb"]);
+        assert_eq!(event_stream("data:a\r\n\r\ndata:b\n\n"), ["a", "b"]);
+        assert_eq!(event_stream("event: x\ndata:a\n\n: c\ndata: b\n\ndata: open"), ["b"]);
+    }
 }

@@ -58,7 +58,9 @@ impl Entry {
     /// *Method cache entry match*
     fn matches_method(&self, trace: &mut Trace, method: &ByteString) -> bool {
         match &self.allowed {
-            Allowed::Method(allowed) if *allowed == *"*" => trace.rule("fetch.preflight-cache.match.method.b", true),
+            Allowed::Method(allowed) if *allowed == *"*" && *method != *"*" => {
+                !self.key.credentials || trace.rule("fetch.preflight-cache.match.method.b", true)
+            }
             Allowed::Method(allowed) => allowed == method || !trace.rule("fetch.preflight-cache.match.method.a", true),
             Allowed::HeaderName(_) => false,
         }
@@ -69,8 +71,10 @@ impl Entry {
         match &self.allowed {
             Allowed::Method(_) => false,
             Allowed::HeaderName(allowed) if *allowed == *"*" => {
-                let non_wildcard = name.eq_ignore_ascii_case("authorization");
-                !non_wildcard && trace.rule("fetch.preflight-cache.match.header.b", true)
+                if is_non_wildcard(trace, name) {
+                    return false;
+                }
+                trace.rule("fetch.preflight-cache.match.header.b", true)
             }
             Allowed::HeaderName(allowed) => {
                 allowed.as_bytes() == name.as_bytes()
@@ -80,7 +84,16 @@ impl Entry {
     }
 }
 
+/// *CORS non-wildcard request-header name*
+pub(crate) fn is_non_wildcard(trace: &mut Trace, name: &str) -> bool {
+    trace.rule("fetch.cors-non-wildcard-request-header-name.1", name.eq_ignore_ascii_case("authorization"))
+}
+
 impl PreflightCache {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn has_method(&self, trace: &mut Trace, key: &Key, method: &ByteString, now: Duration) -> bool {
         self.0.iter().any(|entry| {
             matches!(entry.allowed, Allowed::Method(_))
@@ -118,7 +131,7 @@ impl PreflightCache {
                 }
             }
             if !matched && trace.rule("fetch.preflight.7.13", true) {
-                self.create(key, max_age, Allowed::Method(method.clone()), now);
+                self.create(trace, key, max_age, Allowed::Method(method.clone()), now);
             }
         }
     }
@@ -144,19 +157,25 @@ impl PreflightCache {
                 }
             }
             if !matched && trace.rule("fetch.preflight.7.15", true) {
-                self.create(key, max_age, Allowed::HeaderName(name.clone()), now);
+                self.create(trace, key, max_age, Allowed::HeaderName(name.clone()), now);
             }
         }
     }
 
-    fn create(&mut self, key: &Key, max_age: Duration, allowed: Allowed, now: Duration) {
-        self.0.push(Entry { key: key.clone(), stored: now, max_age, allowed });
+    fn create(&mut self, trace: &mut Trace, key: &Key, max_age: Duration, allowed: Allowed, now: Duration) {
+        let mut key = key.clone();
+        key.credentials = key.credentials && trace.rule("fetch.preflight-cache.create.credentials", true);
+        self.0.push(Entry { key, stored: now, max_age, allowed });
     }
 
-    /// *Clear cache entries*: by partition, origin and URL, whatever the credentials. (`fetch.preflight-cache.clear.a`)
-    pub(crate) fn clear(&mut self, key: &Key) {
+    /// *Clear cache entries*: by partition, origin and URL, whatever the credentials.
+    pub(crate) fn clear(&mut self, trace: &mut Trace, key: &Key) {
         self.0.retain(|entry| {
-            entry.key.partition != key.partition || entry.key.origin != key.origin || entry.key.url != key.url
+            let other = &entry.key;
+            if other.partition != key.partition || other.origin != key.origin || other.url != key.url {
+                return trace.rule("fetch.preflight-cache.clear.c", true);
+            }
+            other.credentials != key.credentials && !trace.rule("fetch.preflight-cache.clear.a", true)
         });
     }
 }

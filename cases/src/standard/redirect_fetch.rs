@@ -1,13 +1,14 @@
 //! The parts of Fetch's *HTTP-redirect fetch* that need no network.
 
-use crosscheck_servers::Fields;
+use crosscheck_servers::{ByteString, Fields};
 use url::Url;
 
 use super::fetch::NetworkError;
 use super::machine::Received;
 use super::origin::Origin;
 use super::referrer::parse_policy;
-use super::request::{Mode, Request, Tainting};
+use super::request::{Mode, Request, Tainting, includes_credentials};
+use super::safelist::is_safelisted_header;
 use super::trace::Trace;
 
 /// *Location URL*
@@ -22,8 +23,8 @@ pub(crate) enum Location {
 pub(crate) fn location_url(trace: &mut Trace, request: &Request, headers: &Fields) -> Location {
     let mut lines = headers.all("location");
     let Some(line) = lines.next() else {
-        trace.rule("fetch.redirect.4", true);
-        return Location::None;
+        let none = trace.rule("fetch.redirect.4", true);
+        return if none { Location::None } else { Location::Failure("fetch.redirect.4") };
     };
     if lines.next().is_some() && trace.rule("fetch.location-url.2", true) {
         return Location::Failure("fetch.location-url.2");
@@ -34,7 +35,9 @@ pub(crate) fn location_url(trace: &mut Trace, request: &Request, headers: &Field
     };
     match request.url().join(&text) {
         Ok(mut url) => {
-            trace.rule("fetch.location-url.3a", Url::parse(&text).is_err());
+            if Url::parse(&text).is_err() && !trace.rule("fetch.location-url.3a", true) {
+                return Location::Failure("fetch.location-url.3a");
+            }
             if url.fragment().is_none()
                 && request.url().fragment().is_some()
                 && trace.rule("fetch.location-url.4", true)
@@ -43,10 +46,8 @@ pub(crate) fn location_url(trace: &mut Trace, request: &Request, headers: &Field
             }
             Location::Url(url)
         }
-        Err(_) => {
-            trace.rule("fetch.location-url.3b", true);
-            Location::Failure("fetch.location-url.3b")
-        }
+        Err(_) if trace.rule("fetch.location-url.3b", true) => Location::Failure("fetch.location-url.3b"),
+        Err(_) => Location::None,
     }
 }
 
@@ -60,65 +61,34 @@ pub(crate) fn follow(
     if !matches!(location.scheme(), "http" | "https") && trace.rule("fetch.redirect.6", true) {
         return Err(NetworkError::new("redirect-to-other-scheme", "fetch.redirect.6"));
     }
-    if request.redirect_count >= 20 && trace.rule("fetch.redirect.7b", true) {
-        return Err(NetworkError::new("too-many-redirects", "fetch.redirect.7b"));
+    if request.redirect_count >= 20 && trace.rule("fetch.redirect.7b", true)
+        || request.redirect_count == 19 && !trace.rule("fetch.redirect.7a", true)
+    {
+        return Err(NetworkError::new("too-many-redirects", "fetch.redirect.7b")); // 7
     }
     request.redirect_count += 1; // 8
-    trace.rule("fetch.redirect.7a", request.redirect_count == 20);
     let target = Origin::of(&location);
-    let includes_credentials = !location.username().is_empty() || location.password().is_some();
-    if includes_credentials {
-        let own = request.origin.is_same_origin(&target);
-        if request.mode == Mode::Cors && !own && trace.rule("fetch.redirect.9", true) {
-            return Err(NetworkError::new("redirect-to-credentials", "fetch.redirect.9"));
-        }
-        if request.tainting == Tainting::Cors && trace.rule("fetch.redirect.10", true) {
-            return Err(NetworkError::new("redirect-to-credentials", "fetch.redirect.10"));
-        }
-        trace.rule("fetch.redirect.9.same-origin", own && request.mode == Mode::Cors);
-        trace.rule("fetch.redirect.9.no-cors", request.mode == Mode::NoCors);
+    if includes_credentials(&location) {
+        check_credentials(trace, request, &target)?; // 9, 10
     }
     let streamed = request.body.as_ref().is_some_and(|body| !body.has_source);
-    let post = request.method == *"POST";
-    if streamed && response.status != 303 {
-        let requirement =
-            if matches!(response.status, 307 | 308) { "fetch.redirect.11a" } else { "fetch.redirect.11b" };
-        if trace.rule(requirement, true) {
-            return Err(NetworkError::new("redirect-of-stream", requirement));
-        }
-    }
-    trace.rule("fetch.redirect.11c", streamed && response.status == 303);
-    let simple = request.method == *"GET" || request.method == *"HEAD";
-    let rewrites = match response.status {
-        301 => post && trace.rule("fetch.redirect.12a", true),
-        302 => post && trace.rule("fetch.redirect.12b", true),
-        303 => !simple && trace.rule("fetch.redirect.12d", true),
-        _ => false,
-    };
-    if rewrites {
-        request.method = "GET".into();
-        request.body = None;
-        if trace.rule("fetch.redirect.12.2", true) {
-            for name in ["Content-Encoding", "Content-Language", "Content-Location", "Content-Type"] {
-                request.headers.remove(name);
-            }
-        }
-    } else {
-        match response.status {
-            301 | 302 if !simple && !post => trace.rule("fetch.redirect.12c", true),
-            303 if request.method == *"HEAD" => trace.rule("fetch.redirect.12e", true),
-            307 | 308 => trace.rule("fetch.redirect.12f", true),
-            _ => false,
+    if streamed {
+        let (requirement, refused) = match response.status {
+            303 => ("fetch.redirect.11c", false),
+            307 | 308 => ("fetch.redirect.11a", true),
+            _ => ("fetch.redirect.11b", true),
         };
-        trace.rule("fetch.redirect.14", request.body.is_some());
-    }
-    if request.headers.contains("authorization") {
-        if Origin::of(request.url()).is_same_origin(&target) {
-            trace.rule("fetch.redirect.13b", true);
-        } else if trace.rule("fetch.redirect.13a", true) {
-            request.headers.remove("Authorization"); // 13
+        if trace.rule(requirement, true) == refused {
+            return Err(NetworkError::new("redirect-of-stream", requirement)); // 11
         }
     }
+    let leaves_origin = !Origin::of(request.url()).is_same_origin(&target);
+    if turns_into_get(trace, request, response.status) {
+        rewrite(trace, request, leaves_origin); // 12
+    } else if request.body.is_some() && !trace.rule("fetch.redirect.14", true) {
+        request.body = None; // 14
+    }
+    strip_headers(trace, request, &target, leaves_origin); // 13
     request.url_list.push(location); // 18
     if let Some(policy) = response.headers.get("referrer-policy").and_then(|value| parse_policy(&value.decode()))
         && trace.rule("fetch.redirect.19", true)
@@ -126,4 +96,89 @@ pub(crate) fn follow(
         request.referrer_policy = policy;
     }
     Ok(())
+}
+
+/// HTTP-redirect fetch 9 and 10, for a location with user name or password.
+fn check_credentials(trace: &mut Trace, request: &Request, target: &Origin) -> Result<(), NetworkError> {
+    let refuse = |requirement| Err(NetworkError::new("redirect-to-credentials", requirement));
+    let own = request.origin.is_same_origin(target);
+    if request.mode == Mode::Cors && !own && trace.rule("fetch.redirect.9", true) {
+        return refuse("fetch.redirect.9");
+    }
+    if request.tainting == Tainting::Cors && trace.rule("fetch.redirect.10", true) {
+        return refuse("fetch.redirect.10");
+    }
+    if own && request.mode == Mode::Cors && !trace.rule("fetch.redirect.9.same-origin", true) {
+        return refuse("fetch.redirect.9.same-origin");
+    }
+    if request.mode == Mode::NoCors && !own && !trace.rule("fetch.redirect.9.no-cors", true) {
+        return refuse("fetch.redirect.9.no-cors");
+    }
+    Ok(())
+}
+
+/// HTTP-redirect fetch 12: whether the method becomes GET.
+fn turns_into_get(trace: &mut Trace, request: &Request, status: u16) -> bool {
+    let post = request.method == *"POST";
+    if request.method == *"GET" {
+        return false;
+    }
+    match status {
+        301 if post => trace.rule("fetch.redirect.12a", true),
+        302 if post => trace.rule("fetch.redirect.12b", true),
+        301 | 302 if request.method != *"HEAD" => !trace.rule("fetch.redirect.12c", true),
+        303 if request.method == *"HEAD" => !trace.rule("fetch.redirect.12e", true),
+        303 => trace.rule("fetch.redirect.12d", true),
+        307 | 308 => !trace.rule("fetch.redirect.12f", true),
+        _ => false,
+    }
+}
+
+/// HTTP-redirect fetch 12.1 and 12.2.
+fn rewrite(trace: &mut Trace, request: &mut Request, leaves_origin: bool) {
+    request.method = "GET".into();
+    request.body = None;
+    let unsafe_type = request.headers.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case("content-type") && !is_safelisted_header(&mut Trace::default(), name, value)
+    });
+    let keeps_type = leaves_origin && unsafe_type && !trace.rule("fetch.redirect.12.2c", true);
+    if trace.rule("fetch.redirect.12.2", true) {
+        for name in ["Content-Encoding", "Content-Language", "Content-Location", "Content-Type"] {
+            if name != "Content-Type" || !keeps_type {
+                request.headers.remove(name);
+            }
+        }
+    }
+    let others = request.headers.iter().any(|(name, _)| !name.eq_ignore_ascii_case("accept"));
+    if others && !trace.rule("fetch.redirect.12.2b", true) {
+        request.headers = Fields::new();
+    }
+}
+
+/// HTTP-redirect fetch 13: Authorization stays within its origin, and nothing else is held back.
+fn strip_headers(trace: &mut Trace, request: &mut Request, target: &Origin, leaves_origin: bool) {
+    if let Some(value) = &request.removed_authorization
+        && Origin::of(&request.url_list[0]).is_same_origin(target)
+        && !trace.rule("fetch.redirect.13c", true)
+    {
+        let value = value.clone();
+        request.headers.push("Authorization", value);
+    }
+    if let Some(value) = request.headers.get("authorization") {
+        let stripped = if leaves_origin {
+            // Where another origin is asked, a header that is still there would have to be announced.
+            let announced = request.mode == Mode::Cors && !request.origin.is_same_origin(target);
+            trace.rule("fetch.redirect.13a", true) && (!announced || trace.rule("fetch.redirect.13e", true))
+        } else {
+            !trace.rule("fetch.redirect.13b", true)
+        };
+        if stripped {
+            request.headers.remove("Authorization");
+            request.removed_authorization = Some(value);
+        }
+    }
+    let own = |name: &ByteString| !name.eq_ignore_ascii_case("accept") && !name.eq_ignore_ascii_case("authorization");
+    if leaves_origin && request.headers.iter().any(|(name, _)| own(name)) && !trace.rule("fetch.redirect.13d", true) {
+        request.headers = request.headers.iter().filter(|(name, _)| !own(name)).cloned().collect();
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) const POLICIES: [&str; 8] = [
 
 /// *Parse a referrer policy from a Referrer-Policy header*: the last one that is known.
 pub(crate) fn parse_policy(value: &str) -> Option<String> {
-    value.split(',').map(|token| token.trim().to_ascii_lowercase()).rfind(|token| POLICIES.contains(&token.as_str()))
+    value.split(',').map(str::trim).rfind(|token| POLICIES.contains(token)).map(ToOwned::to_owned)
 }
 
 /// *Determine request's referrer*: the value of a Referer header.
@@ -73,19 +73,29 @@ fn strip(mut url: Url, origin_only: bool) -> Option<Url> {
 
 /// *Append a request `Origin` header*: its value, or nothing where there is none.
 pub(crate) fn origin_header(trace: &mut Trace, request: &Request) -> Option<ByteString> {
-    let serialized = request.serialize_origin(trace); // 2
+    let serialized = match request.redirect_count > 0 && !trace.rule("fetch.network-or-cache.8.12", true) {
+        true => request.origin.serialize(),
+        false => {
+            let serialized = request.serialize_origin(trace); // 2
+            written(trace, serialized)
+        }
+    };
     if request.tainting == Tainting::Cors && trace.rule("fetch.origin-header.3a", true)
-        || request.mode == Mode::WebSocket && trace.rule("fetch.origin-header.3b", true)
+        || request.mode == Mode::WebSocket
+            && trace.rule("fetch.origin-header.3b", true)
+            && trace.rule("ws.handshake.2.mode-origin", true)
     {
-        trace.rule("fetch.origin-header.3c", request.referrer_policy == "no-referrer");
-        return Some(serialized); // 3
+        let hidden = request.referrer_policy == "no-referrer" && !trace.rule("fetch.origin-header.3c", true);
+        return Some(if hidden { "null".into() } else { serialized }); // 3
     }
     let simple = request.method == *"GET" || request.method == *"HEAD";
     if simple && trace.rule("fetch.origin-header.4a", true) {
         return None;
     }
     let same_origin = Origin::of(request.url()).is_same_origin(&request.origin);
-    trace.rule(if same_origin { "fetch.origin-header.4b" } else { "fetch.origin-header.4c" }, true);
+    if !trace.rule(if same_origin { "fetch.origin-header.4b" } else { "fetch.origin-header.4c" }, true) {
+        return None;
+    }
     if request.mode == Mode::Cors && trace.rule("fetch.origin-header.4.1.cors", true) {
         return Some(serialized);
     }
@@ -100,4 +110,20 @@ pub(crate) fn origin_header(trace: &mut Trace, request: &Request) -> Option<Byte
         _ => !trace.rule("fetch.origin-header.4.1.otherwise", true),
     };
     Some(if hidden { "null".into() } else { serialized }) // 4.2
+}
+
+/// How a serialised origin is written in a header: one origin in lower-case ASCII, or `null`.
+fn written(trace: &mut Trace, origin: ByteString) -> ByteString {
+    let text = origin.decode();
+    let host = text.split_once("://").map_or("", |(_, host)| host);
+    if host.contains("xn--") && !trace.rule("fetch.origin-header.abnf.b", true) {
+        return text.to_ascii_uppercase().as_str().into();
+    }
+    if host.starts_with('[') && !trace.rule("fetch.origin-header.abnf.c", true) {
+        return text.replace(['[', ']'], "").as_str().into();
+    }
+    if !trace.rule("fetch.origin-header.abnf.a", true) {
+        return format!("{text} {text}").as_str().into();
+    }
+    origin
 }

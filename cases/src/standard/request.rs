@@ -31,6 +31,10 @@ pub(crate) struct Request {
     pub(crate) redirect_count: u32,
     /// *Target address space* (local network access)
     pub(crate) target_space: Option<AddressSpace>,
+    /// Whether the page has stated the target address space.
+    pub(crate) states_target_space: bool,
+    /// What a redirect has removed: agents have brought it back.
+    pub(crate) removed_authorization: Option<ByteString>,
 }
 
 /// A request body.
@@ -162,6 +166,8 @@ impl Request {
             use_url_credentials: false,
             redirect_count: 0,
             target_space: None,
+            states_target_space: false,
+            removed_authorization: None,
         }
     }
 
@@ -179,34 +185,61 @@ impl Request {
         let mut taint = RedirectTaint::SameOrigin;
         for hop in self.url_list.windows(2) {
             let (left, new) = (Origin::of(&hop[0]), Origin::of(&hop[1]));
-            let returns = new.is_same_origin(&self.origin) && !left.is_same_origin(&new);
+            let (stays, own) = (new.is_same_origin(&left), self.origin.is_same_origin(&left));
+            let harmless = match (own, stays) {
+                (true, true) => true,
+                (false, true) => trace.rule("fetch.redirect-taint.5b", true),
+                (true, false) => trace.rule("fetch.redirect-taint.5a", true),
+                (false, false) => false,
+            };
+            let returns = new.is_same_origin(&self.origin);
+            if harmless || returns && !trace.rule("fetch.redirect-taint.5c", true) {
+                continue;
+            }
             if !new.is_same_site(&left)
                 && !self.origin.is_same_site(&left)
                 && trace.rule("fetch.redirect-taint.4.2", true)
             {
                 return RedirectTaint::CrossSite; // 4.2
             }
-            if !new.is_same_origin(&left)
-                && !self.origin.is_same_origin(&left)
-                && trace.rule(if returns { "fetch.redirect-taint.5c" } else { "fetch.redirect-taint.4.3" }, true)
-            {
+            if trace.rule("fetch.redirect-taint.4.3", true) {
                 taint = RedirectTaint::SameSite; // 4.3
             }
-            trace.rule("fetch.redirect-taint.5a", self.origin.is_same_origin(&left) && !new.is_same_origin(&left));
-            trace.rule("fetch.redirect-taint.5b", !self.origin.is_same_origin(&left) && new.is_same_origin(&left));
         }
         taint
+    }
+
+    /// Whether it has gone from one server to another, both of them foreign.
+    fn left_foreign_origin(&self) -> bool {
+        self.url_list.windows(2).any(|hop| {
+            let (left, new) = (Origin::of(&hop[0]), Origin::of(&hop[1]));
+            let foreign = |origin: &Origin| !origin.is_same_origin(&self.origin);
+            foreign(&left) && foreign(&new) && !new.is_same_origin(&left)
+        })
     }
 
     /// *Serializing a request origin*
     pub(crate) fn serialize_origin(&self, trace: &mut Trace) -> ByteString {
         let tainted = self.redirect_taint(trace) != RedirectTaint::SameOrigin;
-        if trace.rule("fetch.serialize-request-origin.2", tainted)
-            || trace.rule("fetch.serialize-request-origin.3b", self.origin == Origin::Opaque)
+        if tainted
+            && trace.rule("fetch.serialize-request-origin.2", true)
+            && (!self.left_foreign_origin() || trace.rule("fetch.redirect.22e", true))
         {
             return "null".into();
         }
-        trace.rule("fetch.serialize-request-origin.3a", true);
-        self.origin.serialize()
+        if self.origin == Origin::Opaque {
+            let own = trace.rule("fetch.serialize-request-origin.3b", true);
+            return if own { "null".into() } else { Origin::of(self.url()).serialize() };
+        }
+        let serialized = self.origin.serialize();
+        if trace.rule("fetch.serialize-request-origin.3a", true) {
+            return serialized;
+        }
+        [serialized.as_bytes(), b"/"].concat().into()
     }
+}
+
+/// *Includes credentials*: a URL with a user name or a password.
+pub(crate) fn includes_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some_and(|password| !password.is_empty())
 }

@@ -7,8 +7,10 @@ use super::client::Client;
 use super::header_value::{is_http_whitespace, is_token, trim};
 use super::lna::AddressSpace;
 use super::origin::Origin;
-use super::request::{Cache, Credentials, Mode, Redirect, Referrer, Request, RequestBody};
-use super::safelist::{is_forbidden_header, is_forbidden_method, is_no_cors_safelisted, normalize_method};
+use super::request::{Cache, Credentials, Mode, Redirect, Referrer, Request, RequestBody, includes_credentials};
+use super::safelist::{
+    is_forbidden_header, is_forbidden_method, is_no_cors_safelisted, is_safelisted_header, normalize_method,
+};
 use super::trace::Trace;
 use crate::{BodyKind, FetchProbe};
 
@@ -30,22 +32,22 @@ pub(crate) fn construct(
     options: &FetchProbe,
 ) -> Result<Request, Exception> {
     let url = parse_url(client, url).ok_or(TYPE_ERROR)?; // 5.1, 5.2
-    let has_credentials = !url.username().is_empty() || url.password().is_some();
-    throw_if(trace, "fetch.request-class.5.3", has_credentials)?;
-    let mut request = Request::new(url, client.origin.clone());
+    throw_if(trace, "fetch.request-class.5.3", includes_credentials(&url))?;
+    let origin = if trace.rule("fetch.fetching.populate.2", true) { &client.origin } else { &client.top_level };
+    let mut request = Request::new(url, origin.clone());
     request.unsafe_request = true;
-    trace.rule("fetch.fetching.populate.2", true);
-    trace.rule("fetch.request-class.5.5", options.mode.is_none());
     // The conversion of enumerations throws before anything else; the constructor refuses navigate by itself.
     throw_if(trace, "fetch.request-class.17", options.mode.as_deref() == Some("navigate"))?;
     request.mode = match options.mode.as_deref() {
+        None if !trace.rule("fetch.request-class.5.5", true) => Mode::NoCors,
         None | Some("cors") => Mode::Cors,
         Some("no-cors") => Mode::NoCors,
         Some("same-origin") => Mode::SameOrigin,
+        Some("navigate") => Mode::Cors,
         Some(_) => return Err(TYPE_ERROR),
     };
-    trace.rule("fetch.request.credentials-default", options.credentials.is_none());
     request.credentials = match options.credentials.as_deref() {
+        None if !trace.rule("fetch.request.credentials-default", true) => Credentials::Include,
         None | Some("same-origin") => Credentials::SameOrigin,
         Some("omit") => Credentials::Omit,
         Some("include") => Credentials::Include,
@@ -76,12 +78,11 @@ pub(crate) fn construct(
     match options.target_address_space.as_deref() {
         None => {}
         Some("local") if trace.rule("lna.api.local", true) => request.target_space = Some(AddressSpace::Local),
-        Some("local" | "loopback") => {
-            trace.rule("lna.api.loopback", true);
+        Some("loopback") if !trace.rule("lna.api.loopback", true) => {
+            request.target_space = Some(AddressSpace::Loopback);
         }
-        Some("public") => {
-            trace.rule("lna.api.public", true);
-        }
+        Some("public") if !trace.rule("lna.api.public", true) => request.target_space = Some(AddressSpace::Public),
+        Some("local" | "loopback" | "public") => {}
         Some(_) => throw_if(trace, "lna.api.invalid", true)?,
     }
     if options.duplex.as_deref().is_some_and(|duplex| duplex != "half") {
@@ -112,11 +113,11 @@ pub(crate) fn construct(
         }
         let streamed = matches!(body, BodyKind::Stream(_));
         throw_if(trace, "fetch.request-class.extract.keepalive", streamed && request.keepalive)?;
-        let (body, content_type) = extract_body(body); // 37
+        let (body, content_type) = extract_body(trace, body); // 37
         if let Some(content_type) = content_type
             && !request.headers.contains("content-type")
         {
-            append(trace, &mut request.headers, no_cors, "Content-Type", &content_type); // 37.4
+            append_type(trace, &mut request.headers, no_cors, &content_type); // 37.4
         }
         if streamed {
             throw_if(trace, "fetch.request-class.39.1", options.duplex.is_none())?;
@@ -168,7 +169,9 @@ fn fill_headers(trace: &mut Trace, request: &mut Request, pairs: &[(String, Stri
 pub(crate) fn normalize_value(trace: &mut Trace, value: &str) -> Option<ByteString> {
     let bytes = ByteString::encode(value).ok()?;
     let normalized = trim(bytes.as_bytes(), is_http_whitespace);
-    trace.rule("fetch.header-value.normalize", normalized.len() != bytes.as_bytes().len());
+    let padded = normalized.len() != bytes.as_bytes().len();
+    let normalized =
+        if padded && !trace.rule("fetch.header-value.normalize", true) { bytes.as_bytes() } else { normalized };
     let invalid = normalized.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'));
     if trace.rule("fetch.header-value.invalid", invalid) { None } else { Some(normalized.into()) }
 }
@@ -183,7 +186,8 @@ fn append(trace: &mut Trace, headers: &mut Fields, no_cors: bool, name: &str, va
             Some(old) => [old.as_bytes(), b", ", value.as_bytes()].concat().into(),
             None => value.clone(),
         };
-        let measured = if trace.rule("fetch.headers-class.append.3", headers.contains(name)) { &joined } else { value };
+        let appends = headers.contains(name);
+        let measured = if trace.rule("fetch.headers-class.append.3", appends) { &joined } else { value };
         if !is_no_cors_safelisted(trace, &name.into(), measured) {
             return; // 3
         }
@@ -191,37 +195,68 @@ fn append(trace: &mut Trace, headers: &mut Fields, no_cors: bool, name: &str, va
     headers.push(name, value.clone()); // 4
 }
 
+/// The Content-Type of a body, which the page has not stated.
+fn append_type(trace: &mut Trace, headers: &mut Fields, no_cors: bool, content_type: &ByteString) {
+    let name: ByteString = "Content-Type".into();
+    let is_safe = || is_safelisted_header(&mut Trace::default(), &name, content_type);
+    if no_cors && !is_safe() && !trace.rule("fetch.request-class.37.4e", true) {
+        headers.push(name.clone(), content_type.clone());
+        return;
+    }
+    append(trace, headers, no_cors, "Content-Type", content_type);
+}
+
 /// *Extract a body*: the bytes and the type.
-pub(crate) fn extract_body(body: &BodyKind) -> (RequestBody, Option<ByteString>) {
+pub(crate) fn extract_body(trace: &mut Trace, body: &BodyKind) -> (RequestBody, Option<ByteString>) {
     let source = |bytes: Vec<u8>| RequestBody { bytes, has_source: true };
-    let form = || -> ByteString { "application/x-www-form-urlencoded;charset=UTF-8".into() };
-    let text = || -> ByteString { "text/plain;charset=UTF-8".into() };
+    let mut typed =
+        |content_type: &str, requirement| trace.rule(requirement, true).then(|| ByteString::from(content_type));
     match body {
-        BodyKind::Text(content) => (source(content.clone().into_bytes()), Some(text())),
-        BodyKind::Fill(length) => (source(vec![b'x'; *length as usize]), Some(text())),
+        BodyKind::Text(content) => {
+            (source(content.clone().into_bytes()), typed("text/plain;charset=UTF-8", "fetch.request-class.37.4a"))
+        }
+        BodyKind::Fill(length) => {
+            (source(vec![b'x'; *length as usize]), typed("text/plain;charset=UTF-8", "fetch.request-class.37.4a"))
+        }
         BodyKind::UrlSearchParams(pairs) => {
             let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-            (source(encoded.into_bytes()), Some(form()))
+            let content_type = "application/x-www-form-urlencoded;charset=UTF-8";
+            (source(encoded.into_bytes()), typed(content_type, "fetch.request-class.37.4b"))
         }
         BodyKind::FormData(pairs) => {
             let boundary = "----crosscheck";
-            let mut bytes = String::new();
+            let mut text = String::new();
             for (name, value) in pairs {
-                bytes.push_str(&format!(
+                let name = line_ends(name).replace('\r', "%0D").replace('\n', "%0A").replace('"', "%22");
+                let value = line_ends(value);
+                text.push_str(&format!(
                     "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
                 ));
             }
-            bytes.push_str(&format!("--{boundary}--\r\n"));
+            text.push_str(&format!("--{boundary}--\r\n"));
             let content_type = format!("multipart/form-data; boundary={boundary}");
-            (source(bytes.into_bytes()), Some(content_type.as_str().into()))
+            (source(text.into_bytes()), typed(&content_type, "fetch.request-class.37.4b"))
         }
         BodyKind::Blob(kind, content) => {
             let kind = kind.as_deref().unwrap_or_default();
             let valid = kind.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-            let content_type = (valid && !kind.is_empty()).then(|| kind.to_ascii_lowercase().as_str().into());
+            let content_type = match valid && !kind.is_empty() {
+                true => typed(&kind.to_ascii_lowercase(), "fetch.request-class.37.4c"),
+                false => untyped(trace),
+            };
             (source(content.clone().into_bytes()), content_type)
         }
-        BodyKind::ArrayBuffer(bytes) => (source(bytes.chars().map(|byte| byte as u8).collect()), None),
+        BodyKind::ArrayBuffer(bytes) => (source(bytes.chars().map(|byte| byte as u8).collect()), untyped(trace)),
         BodyKind::Stream(content) => (RequestBody { bytes: content.clone().into_bytes(), has_source: false }, None),
     }
+}
+
+/// The type of bytes without a type: none.
+fn untyped(trace: &mut Trace) -> Option<ByteString> {
+    if trace.rule("fetch.request-class.37.4d", true) { None } else { Some("application/octet-stream".into()) }
+}
+
+/// HTML, *multipart/form-data encoding algorithm* 1: every line ends in CR LF.
+fn line_ends(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
 }

@@ -10,20 +10,30 @@ pub(crate) fn is_safelisted_method(trace: &mut Trace, method: &ByteString) -> bo
     trace.rule("fetch.cors-safelisted-method.a", *method == *"GET")
         || trace.rule("fetch.cors-safelisted-method.b", *method == *"HEAD")
         || trace.rule("fetch.cors-safelisted-method.c", *method == *"POST")
+        || *method == *"OPTIONS" && !trace.rule("fetch.cors-safelisted-method.e", true)
+        || !matches!(method.as_bytes(), b"GET" | b"HEAD" | b"POST")
+            && !trace.rule("fetch.cors-safelisted-method.d", true)
 }
 
 /// *Normalize* a method: six names are upper-cased.
 pub(crate) fn normalize_method(trace: &mut Trace, method: &str) -> String {
     let upper = method.to_ascii_uppercase();
     let known = matches!(upper.as_str(), "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT");
-    if known && upper != method && trace.rule("fetch.method-normalize.a", true) {
-        return upper;
-    }
-    trace.rule(if upper == "PATCH" { "fetch.method-normalize.b" } else { "fetch.method-normalize.c" }, !known);
-    method.to_owned()
+    let normalized = if known {
+        upper == method
+            || (upper != "POST" || trace.rule("fetch.method-normalize.d", true))
+                && trace.rule("fetch.method-normalize.a", true)
+    } else {
+        let requirement = if upper == "PATCH" { "fetch.method-normalize.b" } else { "fetch.method-normalize.c" };
+        !trace.rule(requirement, true)
+    };
+    if normalized { upper } else { method.to_owned() }
 }
 
-/// *Forbidden method*
+/// *Forbidden method*, in upper case.
+pub(crate) const FORBIDDEN_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+/// *Forbidden method*, for the Request constructor.
 pub(crate) fn is_forbidden_method(trace: &mut Trace, method: &str) -> bool {
     trace.rule("fetch.forbidden-method.a", method.eq_ignore_ascii_case("CONNECT"))
         || trace.rule("fetch.forbidden-method.b", method.eq_ignore_ascii_case("TRACE"))
@@ -66,9 +76,16 @@ pub(crate) fn is_safelisted_header(trace: &mut Trace, name: &ByteString, value: 
     if trace.rule("fetch.cors-safelisted-request-header.1a", value.len() > 128) {
         return false;
     }
-    trace.rule("fetch.cors-safelisted-request-header.1b", value.len() == 128);
-    // 2: by the name in lower case (`fetch.cors-safelisted-request-header.2`)
-    match name.decode().to_ascii_lowercase().as_str() {
+    if value.len() == 128 && !trace.rule("fetch.cors-safelisted-request-header.1b", true) {
+        return false;
+    }
+    // 2
+    let name = name.decode();
+    let lower = name.to_ascii_lowercase();
+    if lower != name && !trace.rule("fetch.cors-safelisted-request-header.2", true) {
+        return false;
+    }
+    match lower.as_str() {
         "accept" => {
             let safe = !has_unsafe_byte(trace, value);
             if safe {
@@ -104,10 +121,18 @@ fn is_safelisted_content_type(trace: &mut Trace, value: &[u8]) -> bool {
         return false;
     }
     let text: String = value.iter().map(|byte| char::from(*byte)).collect();
-    let Some(mime) = parse_mime_type(&text) else {
+    let strict = !text.contains(',') || trace.rule("fetch.cors-safelisted-request-header.2.content-type.warning", true);
+    let text = if strict { text.as_str() } else { text.rsplit(',').next().unwrap_or_default() };
+    let Some(mime) = parse_mime_type(text) else {
         return !trace.rule("fetch.cors-safelisted-request-header.2.content-type.3", true);
     };
-    match essence_of(&mime).as_str() {
+    let essence = essence_of(&mime);
+    if !text.trim_start().starts_with(&essence)
+        && !trace.rule("fetch.cors-safelisted-request-header.2.content-type.4e", true)
+    {
+        return false;
+    }
+    match essence.as_str() {
         "application/x-www-form-urlencoded" => {
             trace.rule("fetch.cors-safelisted-request-header.2.content-type.4a", true)
         }
@@ -119,14 +144,16 @@ fn is_safelisted_content_type(trace: &mut Trace, value: &[u8]) -> bool {
 
 /// *Parse a single range header value*, without whitespace and with a start.
 fn is_safelisted_range(trace: &mut Trace, value: &[u8]) -> bool {
-    let Some(range) = value.strip_prefix(b"bytes=") else {
-        return !trace.rule("fetch.cors-safelisted-request-header.2.range.f", true);
-    };
-    if range.iter().copied().any(super::header_value::is_tab_or_space)
+    let dense: Vec<u8> = value.iter().copied().filter(|byte| !super::header_value::is_tab_or_space(*byte)).collect();
+    if dense.len() < value.len()
+        && dense.starts_with(b"bytes=")
         && trace.rule("fetch.cors-safelisted-request-header.2.range.c", true)
     {
         return false;
     }
+    let Some(range) = dense.strip_prefix(b"bytes=") else {
+        return !trace.rule("fetch.cors-safelisted-request-header.2.range.f", true);
+    };
     let mut parts = range.splitn(2, |byte| *byte == b'-');
     let (start, end) = (parts.next().unwrap_or_default(), parts.next());
     let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
@@ -154,22 +181,33 @@ pub(crate) fn unsafe_header_names(trace: &mut Trace, headers: &Fields) -> Vec<St
     let mut names = Vec::new();
     let mut safe = Vec::new();
     let mut size = 0;
-    // 4: each line is judged on its own (`fetch.cors-unsafe-request-header-names.4.2`)
+    let mut unsafe_size = 0;
     for (name, value) in headers {
         let lower = name.decode().to_ascii_lowercase();
-        if is_safelisted_header(trace, name, value)
+        // 4: each line is judged on its own.
+        let repeated = headers.all(&lower).nth(1).is_some();
+        let joined =
+            headers.get(&lower).filter(|_| repeated && !trace.rule("fetch.cors-unsafe-request-header-names.4.2", true));
+        if is_safelisted_header(trace, name, joined.as_ref().unwrap_or(value))
             || lower == "user-agent" && !trace.rule("fetch.network-or-cache.8.15", true)
         {
             safe.push(lower);
             size += value.as_bytes().len(); // 4.2
-        } else if trace.rule("fetch.cors-unsafe-request-header-names.4.1", true) {
-            names.push(lower);
+        } else {
+            unsafe_size += value.as_bytes().len();
+            if trace.rule("fetch.cors-unsafe-request-header-names.4.1", true) {
+                names.push(lower);
+            }
         }
     }
-    if trace.rule("fetch.cors-unsafe-request-header-names.5a", size > 1024) {
+    if unsafe_size > 0 && !safe.is_empty() && !trace.rule("fetch.cors-unsafe-request-header-names.5c", true) {
+        size += unsafe_size;
+    }
+    if trace.rule("fetch.cors-unsafe-request-header-names.5a", size > 1024)
+        || size == 1024 && !trace.rule("fetch.cors-unsafe-request-header-names.5b", true)
+    {
         names.append(&mut safe);
     }
-    trace.rule("fetch.cors-unsafe-request-header-names.5b", size == 1024);
     if trace.rule("fetch.cors-unsafe-request-header-names.6", names.len() > 1) {
         names.sort();
         names.dedup();
@@ -219,11 +257,11 @@ pub(crate) fn is_forbidden_header(trace: &mut Trace, name: &str, value: &ByteStr
     if matches!(lower.as_str(), "x-http-method" | "x-http-method-override" | "x-method-override") {
         let forbidden = super::header_value::split(&value.decode())
             .iter()
-            .any(|method| ["CONNECT", "TRACE", "TRACK"].iter().any(|name| name.eq_ignore_ascii_case(method)));
-        if trace.rule("fetch.forbidden-request-header.3a", forbidden) {
-            return true;
-        }
-        trace.rule("fetch.forbidden-request-header.3b", true);
+            .any(|method| FORBIDDEN_METHODS.iter().any(|name| name.eq_ignore_ascii_case(method)));
+        return trace.rule("fetch.forbidden-request-header.3a", forbidden)
+            || !forbidden && !trace.rule("fetch.forbidden-request-header.3b", true);
     }
-    false
+    // These are such that agents have taken them for forbidden.
+    matches!(lower.as_str(), "accept" | "authorization" | "cache-control" | "user-agent")
+        && !trace.rule("fetch.forbidden-request-header.4", true)
 }

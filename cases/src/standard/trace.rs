@@ -10,6 +10,9 @@ pub struct Decision {
 }
 
 /// The rules that applied, in order. Every decision of the model goes through [`Trace::rule`].
+///
+/// A rule that does not apply, because the agent does not keep it, lets the algorithm go the way of the most natural
+/// mistake: the step is left out, or its opposite done.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace {
     applied: Vec<(&'static str, usize)>,
@@ -24,12 +27,18 @@ impl Trace {
     }
 
     /// Whether the rule of a requirement applies. It is recorded where it does.
+    #[must_use = "a rule decides something; what only follows from others is a note"]
     pub(crate) fn rule(&mut self, requirement: &'static str, condition: bool) -> bool {
         let applies = condition && !self.broken.iter().any(|broken| broken == requirement);
-        if applies {
+        if applies && self.applied.last() != Some(&(requirement, self.sent)) {
             self.applied.push((requirement, self.sent));
         }
         applies
+    }
+
+    /// Records that an outcome is also what this requirement says, where other rules have brought it about.
+    pub(crate) fn note(&mut self, requirement: &'static str, condition: bool) {
+        let _ = self.rule(requirement, condition);
     }
 
     /// Records that a message was sent.

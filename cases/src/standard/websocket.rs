@@ -1,17 +1,27 @@
 //! WebSockets: the constructor, *establish a WebSocket connection*, and what a page sees. (`ws.*`)
 
 use crosscheck_servers::{ByteString, Fields};
+use url::Url;
 
 use super::fetch::{NetworkError, UserAgent};
-use super::header_value::{is_token, is_token_byte};
-use super::http_fetch::is_redirect;
+use super::header_value::is_token;
 use super::machine::{Answer, Message, MessageKind, SocketEvent};
 use super::page::{StepResult, exception, of_kind};
 use super::request::{Cache, Credentials, Mode, Redirect, Referrer, Request};
 use super::request_class::parse_url;
+use super::trace::Trace;
 use crate::{PageResult, ResultKind, WebSocketProbe};
 
-/// The key of the example in RFC 6455. A real agent sends 16 random bytes. (`ws.handshake.6`)
+/// The header lines of every handshake, with their requirements.
+const HANDSHAKE_HEADERS: [(&str, &str, &str); 5] = [
+    ("ws.handshake.3", "Upgrade", "websocket"),
+    ("ws.handshake.4", "Connection", "Upgrade"),
+    ("ws.handshake.6", "Sec-WebSocket-Key", KEY),
+    ("ws.handshake.7", "Sec-WebSocket-Version", "13"),
+    ("ws.handshake.10", "Sec-WebSocket-Extensions", "permessage-deflate"),
+];
+
+/// The key of the example in RFC 6455. A real agent sends 16 random bytes.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// What accepts that key.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -34,9 +44,18 @@ impl UserAgent {
             }
             Err(NetworkError::NEVER) => (of_kind(ResultKind::Timeout), None),
             Err(error) => {
-                self.trace.rule("ws.feedback.fail-events", true);
-                self.trace.rule("ws.feedback.fail-code", true);
-                let events = Some(vec!["error".to_owned(), "close 1006 unclean".to_owned()]);
+                let trace = &mut self.trace;
+                if !trace.rule("ws.handshake.11.1b", true) {
+                    return (of_kind(ResultKind::Timeout), Some(error));
+                }
+                let mut events = Vec::new();
+                if trace.rule("ws.feedback.fail-events", true) {
+                    events.push("error".to_owned());
+                }
+                let indistinct =
+                    trace.rule("ws.feedback.fail-code", true) && trace.rule("ws.feedback.fail-indistinct", true);
+                events.push(format!("close {} unclean", if indistinct { 1006 } else { 1002 }));
+                let events = Some(events);
                 let page = PageResult { events, protocol: Some(String::new()), ..of_kind(ResultKind::NetworkError) };
                 (page, Some(error))
             }
@@ -47,17 +66,23 @@ impl UserAgent {
     fn handshake_request(&mut self, url: &str, options: &WebSocketProbe) -> Result<Request, &'static str> {
         const SYNTAX_ERROR: &str = "SyntaxError";
         let trace = &mut self.trace;
+        let is_relative = Url::parse(url).is_err();
         let Some(mut url) = parse_url(&self.client, url) else {
-            trace.rule("ws.constructor.3", true);
+            trace.note("ws.constructor.3", true);
             return Err(SYNTAX_ERROR);
         };
+        if is_relative && !trace.rule("ws.constructor.2", true) {
+            return Err(SYNTAX_ERROR);
+        }
         let scheme = match url.scheme() {
-            "ws" => "http",
+            "ws" if trace.rule("ws.handshake.1a", true) => "http",
             "http" if trace.rule("ws.constructor.4", true) => "http",
-            "wss" => "https",
+            "wss" if trace.rule("ws.connection.5", true) => "https",
             "https" if trace.rule("ws.constructor.5", true) => "https",
+            "ws" => "https",
+            "wss" => "http",
             _ => {
-                trace.rule("ws.constructor.6", true);
+                trace.note("ws.constructor.6", true);
                 return Err(SYNTAX_ERROR);
             }
         };
@@ -74,24 +99,41 @@ impl UserAgent {
             seen.push(protocol);
         }
         url.set_fragment(None);
-        // These special schemes can be exchanged. (`ws.handshake.1a`, `ws.connection.5`)
-        let _ = url.set_scheme(scheme);
-        let mut request = Request::new(url, self.client.origin.clone());
-        request.mode = Mode::WebSocket; // `ws.handshake.2.mode-cors`, `ws.handshake.2.mode-preflight`
-        request.credentials = Credentials::Include; // `ws.handshake.2.credentials`
-        request.cache = Cache::NoStore; // `ws.handshake.2.cache`
-        request.redirect = Redirect::Error; // `ws.handshake.2.redirect`
-        request.referrer = Referrer::NoReferrer; // `ws.handshake.2.referrer`
-        request.headers.push("Upgrade", "websocket"); // 3 (`ws.handshake.3`)
-        request.headers.push("Connection", "Upgrade"); // 4 (`ws.handshake.4`)
-        request.headers.push("Sec-WebSocket-Key", KEY); // 6 (`ws.handshake.6`)
-        request.headers.push("Sec-WebSocket-Version", "13"); // 7 (`ws.handshake.7`)
-        if options.protocols.is_empty() {
-            trace.rule("ws.handshake.8b", true);
-        } else if trace.rule("ws.handshake.8a", true) {
-            request.headers.push("Sec-WebSocket-Protocol", options.protocols.join(", ").as_str());
+        // These special schemes can be exchanged.
+        let _ = url.set_scheme(scheme); // establish 1
+        if url.query().is_some() && !trace.rule("ws.connection.4", true) {
+            url.set_query(None);
         }
-        request.headers.push("Sec-WebSocket-Extensions", "permessage-deflate"); // 10 (`ws.handshake.10`)
+        let mut request = Request::new(url, self.client.origin.clone());
+        request.mode = Mode::WebSocket; // 2
+        if !trace.rule("ws.handshake.2.method", true) {
+            request.method = "POST".into();
+        }
+        if trace.rule("ws.handshake.2.credentials", true) {
+            request.credentials = Credentials::Include;
+        }
+        if trace.rule("ws.handshake.2.cache", true) {
+            request.cache = Cache::NoStore;
+        }
+        if trace.rule("ws.handshake.2.redirect", true) {
+            request.redirect = Redirect::Error;
+        }
+        if trace.rule("ws.handshake.2.referrer", true) {
+            request.referrer = Referrer::NoReferrer;
+        }
+        for (requirement, name, value) in HANDSHAKE_HEADERS {
+            if trace.rule(requirement, true) {
+                request.headers.push(name, value); // 3 to 7, 10
+            }
+        }
+        let protocols = options.protocols.join(", ");
+        if options.protocols.is_empty() {
+            if !trace.rule("ws.handshake.8b", true) {
+                request.headers.push("Sec-WebSocket-Protocol", "");
+            }
+        } else if trace.rule("ws.handshake.8a", true) {
+            request.headers.push("Sec-WebSocket-Protocol", protocols.as_str());
+        }
         Ok(request)
     }
 
@@ -101,19 +143,21 @@ impl UserAgent {
         mut request: Request,
         options: &WebSocketProbe,
     ) -> Result<(ByteString, Vec<String>), NetworkError> {
-        let response = match self.main_fetch(&mut request, false).await {
-            Err(error) if error.class == Some("redirect-in-error-mode") => {
+        let response = match self.fetching(&mut request).await {
+            Err(error) if error.requirement == "fetch.http-fetch.6.3.error" => {
                 return Err(NetworkError::new("websocket-status", "ws.handshake.2.redirect"));
             }
             other => other?,
         };
         let (status, headers) = (response.received.status, &response.received.headers);
-        if (status != 101 || is_redirect(status)) && self.trace.rule("ws.handshake.11.1a", true) {
+        if status != 101 && self.trace.rule("ws.handshake.11.1a", true) {
             return Err(NetworkError::new("websocket-status", "ws.handshake.11.1a"));
         }
         let protocol = self.check_handshake(options, headers)?;
-        self.trace.rule("ws.feedback.open", true);
-        let mut events = vec!["open".to_owned()];
+        let mut events = Vec::new();
+        if self.trace.rule("ws.feedback.open", true) {
+            events.push("open".to_owned());
+        }
         let conversation = Message {
             step: self.step,
             kind: MessageKind::Conversation { send: options.send.clone(), messages: options.messages.unwrap_or(0) },
@@ -137,67 +181,58 @@ impl UserAgent {
     /// Establish 11.2 to 11.5 and RFC 6455, 4.1: the subprotocol that was agreed.
     fn check_handshake(&mut self, options: &WebSocketProbe, headers: &Fields) -> Result<ByteString, NetworkError> {
         let trace = &mut self.trace;
-        let is = |name: &str, wanted: &str| {
-            headers
-                .get(name)
-                .is_some_and(|value| value.decode().split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted)))
-        };
-        let handshake = |requirement| Err(NetworkError::new("websocket-handshake", requirement));
-        let upgrade = headers.get("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
-        if !upgrade && trace.rule("ws.handshake.11.3.2", true) {
-            return handshake("ws.handshake.11.3.2");
-        }
-        if !is("connection", "upgrade") && trace.rule("ws.handshake.11.3.3", true) {
-            return handshake("ws.handshake.11.3.3");
-        }
-        let accepted = headers.get("sec-websocket-accept").is_some_and(|value| value == *ACCEPT);
-        if !accepted && trace.rule("ws.handshake.11.3.4", true) {
-            return handshake("ws.handshake.11.3.4");
-        }
-        let foreign = headers.get("sec-websocket-extensions").is_some_and(|value| {
-            value
-                .decode()
-                .split(',')
-                .map(|extension| extension.split(';').next().unwrap_or_default().trim().to_owned())
-                .any(|extension| !extension.is_empty() && extension != "permessage-deflate")
-        });
-        if foreign && trace.rule("ws.handshake.11.3.5", true) {
-            return handshake("ws.handshake.11.3.5");
-        }
         let lines: Vec<&ByteString> = headers.all("sec-websocket-protocol").collect();
         let block = |requirement| Err(NetworkError::new("websocket-protocol", requirement));
-        match (lines.as_slice(), options.protocols.is_empty()) {
-            ([], true) => Ok(ByteString::default()),
-            ([], false) => {
-                if trace.rule("ws.handshake.11.2a", true) {
-                    block("ws.handshake.11.2a")
-                } else {
-                    Ok(ByteString::default())
-                }
+        if !options.protocols.is_empty() {
+            // 11.2
+            if lines.is_empty() && trace.rule("ws.handshake.11.2a", true) {
+                return block("ws.handshake.11.2a");
             }
-            ([protocol], true) => {
-                if trace.rule("ws.handshake.11.3.6b", true) {
-                    block("ws.handshake.11.3.6b")
-                } else {
-                    Ok((*protocol).clone())
-                }
-            }
-            ([protocol], false) => {
-                let text = protocol.decode();
-                let malformed = text.is_empty() || !text.bytes().all(is_token_byte);
-                if malformed && trace.rule("ws.handshake.11.2b", true) {
-                    return block("ws.handshake.11.2b");
-                }
-                let offered = options.protocols.iter().any(|offered| offered.as_str() == text);
-                if !offered && trace.rule("ws.handshake.11.3.6a", true) {
-                    return block("ws.handshake.11.3.6a");
-                }
-                Ok((*protocol).clone())
-            }
-            ([first, ..], asked) => {
-                let requirement = if asked { "ws.handshake.11.3.6b" } else { "ws.handshake.11.2b" };
-                if trace.rule(requirement, true) { block(requirement) } else { Ok((*first).clone()) }
+            let malformed = lines.len() > 1 || lines.iter().any(|line| !is_token(line.as_bytes()));
+            if malformed && trace.rule("ws.handshake.11.2b", true) {
+                return block("ws.handshake.11.2b");
             }
         }
+        check_connection(trace, headers)?; // 11.3
+        let Some(protocol) = headers.get("sec-websocket-protocol") else { return Ok(ByteString::default()) };
+        let offered = options.protocols.iter().any(|offered| offered.as_bytes() == protocol.as_bytes());
+        if !offered {
+            let requirement =
+                if options.protocols.is_empty() { "ws.handshake.11.3.6b" } else { "ws.handshake.11.3.6a" };
+            if trace.rule(requirement, true) {
+                return block(requirement);
+            }
+        }
+        Ok(protocol)
     }
+}
+
+/// RFC 6455, 4.1: steps 2 to 5 on the server's handshake.
+fn check_connection(trace: &mut Trace, headers: &Fields) -> Result<(), NetworkError> {
+    let refuse = |requirement| Err(NetworkError::new("websocket-handshake", requirement));
+    let upgrade = headers.get("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
+    if !upgrade && trace.rule("ws.handshake.11.3.2", true) {
+        return refuse("ws.handshake.11.3.2");
+    }
+    let connection = headers
+        .get("connection")
+        .is_some_and(|value| value.decode().split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade")));
+    if !connection && trace.rule("ws.handshake.11.3.3", true) {
+        return refuse("ws.handshake.11.3.3");
+    }
+    let accepted = headers.get("sec-websocket-accept").is_some_and(|value| value == *ACCEPT);
+    if !accepted && trace.rule("ws.handshake.11.3.4", true) {
+        return refuse("ws.handshake.11.3.4");
+    }
+    let foreign = headers.get("sec-websocket-extensions").is_some_and(|value| {
+        value
+            .decode()
+            .split(',')
+            .map(|extension| extension.split(';').next().unwrap_or_default().trim().to_owned())
+            .any(|extension| !extension.is_empty() && extension != "permessage-deflate")
+    });
+    if foreign && trace.rule("ws.handshake.11.3.5", true) {
+        return refuse("ws.handshake.11.3.5");
+    }
+    Ok(())
 }

@@ -1,11 +1,14 @@
 //! XMLHttpRequest.
 
+use crosscheck_servers::ByteString;
+
 use super::fetch::{NetworkError, Response, UserAgent};
 use super::header_value::{is_token, parse_mime_type};
 use super::page::{StepResult, decode_text, exception, of_kind, readable_headers};
-use super::request::{Credentials, Mode, Request, RequestBody};
+use super::request::{Credentials, Mode, Request, RequestBody, includes_credentials};
 use super::request_class::{extract_body, normalize_value, parse_url};
-use super::safelist::{is_forbidden_header, is_forbidden_method, normalize_method};
+use super::safelist::{FORBIDDEN_METHODS, is_forbidden_header, normalize_method};
+use super::trace::Trace;
 use crate::{BodyKind, PageResult, ResultKind, XhrProbe};
 
 impl UserAgent {
@@ -23,13 +26,10 @@ impl UserAgent {
         if let Err(name) = self.set_headers(&mut request, options) {
             return (exception(name), None);
         }
-        set_body(&mut request, options);
+        set_body(&mut self.trace, &mut request, options);
         let listens = options.upload_listener == Some(true) && !sync;
         if options.upload_listener == Some(true) && self.trace.rule("fetch.request.use-cors-preflight-flag.a", true) {
             request.use_cors_preflight = true;
-        }
-        if !request.headers.contains("accept") {
-            request.headers.push("Accept", "*/*");
         }
         let uploads = listens && request.body.is_some();
         let mut events = vec!["readystatechange 1".to_owned()];
@@ -41,7 +41,7 @@ impl UserAgent {
             fire(&["upload.loadstart"]);
         }
         self.body_sent = false;
-        let fetched = self.main_fetch(&mut request, false).await;
+        let fetched = self.fetching(&mut request).await;
         let uploaded = self.body_sent;
         if uploads && uploaded {
             fire(&["upload.load", "upload.loadend"]);
@@ -53,7 +53,7 @@ impl UserAgent {
                 return self.failed(options, sync, uploads && !uploaded, events, "error", Some(error), true);
             }
             Err(NetworkError::NEVER) => {
-                let name = if options.timeout.is_some() { "timeout" } else { "" };
+                let name = if options.timeout.is_some_and(|timeout| timeout > 0) { "timeout" } else { "" };
                 return self.failed(options, sync, uploads && !uploaded, events, name, None, false);
             }
             Err(error) => {
@@ -73,10 +73,13 @@ impl UserAgent {
 
     fn open(&mut self, url: &str, options: &XhrProbe) -> Result<Request, &'static str> {
         let method = options.method.as_deref().unwrap_or("GET");
+        if ByteString::encode(method).is_err() {
+            return Err("TypeError");
+        }
         if !is_token(method.as_bytes()) {
             return Err("SyntaxError");
         }
-        if is_forbidden_method(&mut self.trace, method) {
+        if FORBIDDEN_METHODS.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(method)) {
             return Err("SecurityError");
         }
         let url = parse_url(&self.client, url).ok_or("SyntaxError")?;
@@ -84,7 +87,7 @@ impl UserAgent {
         request.method = normalize_method(&mut self.trace, method).as_str().into();
         request.mode = Mode::Cors;
         request.unsafe_request = true;
-        request.use_url_credentials = !request.url().username().is_empty();
+        request.use_url_credentials = includes_credentials(request.url());
         if options.with_credentials == Some(true) {
             request.credentials = Credentials::Include;
         }
@@ -94,6 +97,10 @@ impl UserAgent {
     /// `setRequestHeader()`: values of one name are combined.
     fn set_headers(&mut self, request: &mut Request, options: &XhrProbe) -> Result<(), &'static str> {
         for (name, value) in &options.headers {
+            // These are byte strings, so the conversion of the arguments throws first.
+            if ByteString::encode(name).is_err() || ByteString::encode(value).is_err() {
+                return Err("TypeError");
+            }
             if !is_token(name.as_bytes()) {
                 return Err("SyntaxError");
             }
@@ -145,7 +152,7 @@ impl UserAgent {
         }
         let body = (options.response_type.is_none()).then(String::new);
         let page = PageResult {
-            status: Some(0),
+            status: Some(if self.trace.rule("fetch.filtered.network-error.a", true) { 0 } else { 200 }),
             status_text: Some(String::new()),
             url: Some(String::new()),
             body,
@@ -181,12 +188,12 @@ impl UserAgent {
 }
 
 /// `send()` 4: the body and its Content-Type.
-fn set_body(request: &mut Request, options: &XhrProbe) {
+fn set_body(trace: &mut Trace, request: &mut Request, options: &XhrProbe) {
     let Some(kind) = &options.body else { return };
     if request.method == *"GET" || request.method == *"HEAD" {
         return;
     }
-    let (body, content_type) = extract_body(kind);
+    let (body, content_type) = extract_body(trace, kind);
     let stated = request.headers.get("content-type");
     match stated {
         None => {
@@ -194,8 +201,8 @@ fn set_body(request: &mut Request, options: &XhrProbe) {
                 request.headers.push("Content-Type", content_type);
             }
         }
-        // A string goes out as UTF-8, so a stated charset that says otherwise is corrected.
-        Some(stated) if matches!(kind, BodyKind::Text(_) | BodyKind::Fill(_)) => {
+        // These go out as UTF-8, so a stated charset that says otherwise is corrected.
+        Some(stated) if matches!(kind, BodyKind::Text(_) | BodyKind::Fill(_) | BodyKind::UrlSearchParams(_)) => {
             if let Some(mut mime) = parse_mime_type(&stated.decode()) {
                 let charset = mime.get_parameter("charset").map(str::to_ascii_lowercase);
                 if charset.is_some_and(|charset| charset != "utf-8") {
