@@ -130,8 +130,10 @@ fn fixed_token() -> Option<Token> {
 pub fn outcome(mut page: Vec<PageResult>, wire: Vec<WireMessage>, blocked: Option<NetworkError>) -> Outcome {
     page.iter_mut().for_each(PageResult::strip_tokens);
     let grade = grade(&page, &wire);
-    let reason =
-        blocked.and_then(|error| error.class).map(|class| Reason { classes: vec![class.to_owned()], text: None });
+    let reason = blocked.and_then(|error| {
+        let classes = error.class.into_iter().chain(error.also).map(str::to_owned).collect();
+        error.class.map(|_| Reason { classes, text: None })
+    });
     Outcome { page, wire: Some(wire), grade, reason }
 }
 

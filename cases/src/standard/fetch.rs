@@ -28,17 +28,19 @@ use crate::ResponseType;
 pub struct NetworkError {
     /// The class of reason (`cases/reasons.json`); nothing where no answer came in time.
     pub class: Option<&'static str>,
+    /// A further class that fits as well, where the standard's order of two checks shows in nothing else.
+    pub also: Option<&'static str>,
     /// The requirement that decided; empty where none did.
     pub requirement: &'static str,
 }
 
 impl NetworkError {
     pub(crate) const fn new(class: &'static str, requirement: &'static str) -> Self {
-        Self { class: Some(class), requirement }
+        Self { class: Some(class), also: None, requirement }
     }
 
     /// Nothing came back while the page waited.
-    pub(crate) const NEVER: Self = Self { class: None, requirement: "" };
+    pub(crate) const NEVER: Self = Self { class: None, also: None, requirement: "" };
 }
 
 /// A response with its filter. (Fetch, *Responses*)

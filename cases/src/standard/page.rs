@@ -162,7 +162,7 @@ impl UserAgent {
             let events = events.map(|event| vec![event.to_owned()]);
             (
                 PageResult { events, ..of_kind(ResultKind::NetworkError) },
-                Some(NetworkError { class: Some(class), requirement: "" }),
+                Some(NetworkError::new(class, "")),
             )
         };
         let response = match self.fetching(&mut request).await {

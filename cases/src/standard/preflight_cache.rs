@@ -59,7 +59,7 @@ impl Entry {
     fn matches_method(&self, trace: &mut Trace, method: &ByteString) -> bool {
         match &self.allowed {
             Allowed::Method(allowed) if *allowed == *"*" && *method != *"*" => {
-                !self.key.credentials || trace.rule("fetch.preflight-cache.match.method.b", true)
+                trace.rule("fetch.preflight-cache.match.method.b", true)
             }
             Allowed::Method(allowed) => allowed == method || !trace.rule("fetch.preflight-cache.match.method.a", true),
             Allowed::HeaderName(_) => false,

@@ -183,18 +183,27 @@ impl UserAgent {
         let trace = &mut self.trace;
         let lines: Vec<&ByteString> = headers.all("sec-websocket-protocol").collect();
         let block = |requirement| Err(NetworkError::new("websocket-protocol", requirement));
+        // Which of 11.2 and 11.3 comes first shows in nothing but the words of the agent's reason.
+        let early = |requirement| {
+            let also = check_connection(&mut Trace::default(), headers).err().and_then(|error| error.class);
+            Err(NetworkError { also, ..NetworkError::new("websocket-protocol", requirement) })
+        };
+        let mut answered = headers.get("sec-websocket-protocol");
         if !options.protocols.is_empty() {
             // 11.2
             if lines.is_empty() && trace.rule("ws.handshake.11.2a", true) {
-                return block("ws.handshake.11.2a");
+                return early("ws.handshake.11.2a");
             }
             let malformed = lines.len() > 1 || lines.iter().any(|line| !is_token(line.as_bytes()));
-            if malformed && trace.rule("ws.handshake.11.2b", true) {
-                return block("ws.handshake.11.2b");
+            if malformed {
+                if trace.rule("ws.handshake.11.2b", true) {
+                    return early("ws.handshake.11.2b");
+                }
+                answered = lines.last().map(|line| (*line).clone());
             }
         }
         check_connection(trace, headers)?; // 11.3
-        let Some(protocol) = headers.get("sec-websocket-protocol") else { return Ok(ByteString::default()) };
+        let Some(protocol) = answered else { return Ok(ByteString::default()) };
         let offered = options.protocols.iter().any(|offered| offered.as_bytes() == protocol.as_bytes());
         if !offered {
             let requirement =
