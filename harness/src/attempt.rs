@@ -1,7 +1,7 @@
 //! One attempt at a list of cases: loads their documents in the tabs of a browser and settles each case as soon as
 //! all that is to know of it is there.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crosscheck_cases::{Case, DocumentKind, PageResult, Placed, Reason, ResultKind};
@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::Reasons;
 use crate::page::{Published, Report, add_mark, publish, reports};
-use crate::plan::{Window, plan};
+use crate::plan::{Window, order, plan};
 use crate::reasons::Messages;
 use crate::session::Session;
 use crate::{Expectations, RunError};
@@ -24,6 +24,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const STRAGGLER_LIMIT: Duration = Duration::from_secs(2);
 /// How many top-level pages are open at the same time.
 const TABS: usize = 2;
+/// The tab that the browser starts with. WebKitGTK lets pages in no other one open pop-ups.
+const FOCUSED_TAB: usize = 0;
 
 /// What became of a case.
 #[derive(Clone, Debug)]
@@ -117,9 +119,7 @@ impl<'b> Batch<'b> {
             setting.stage.publish(placed.token.clone(), site);
         }
         let mut windows = plan(cases);
-        // The longest first, so that the others end beside it.
-        windows
-            .sort_by_key(|window| std::cmp::Reverse(window.nodes.iter().map(|node| node.cases.len()).sum::<usize>()));
+        order(&mut windows);
         let (watcher, arrivals) = mpsc::unbounded_channel();
         let published: Vec<Published> = windows
             .iter()
@@ -157,7 +157,7 @@ impl<'b> Batch<'b> {
         session: &mut Session,
         settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
     ) -> Result<Option<String>, RunError> {
-        let mut waiting: VecDeque<usize> = (0..self.windows.len()).collect();
+        let mut waiting: Vec<usize> = (0..self.windows.len()).collect();
         let mut free: Vec<usize> = (0..TABS.min(waiting.len())).rev().collect();
         let mut tab_of: HashMap<usize, usize> = HashMap::new();
         let mut looks = interval(LOOK_INTERVAL);
@@ -165,16 +165,11 @@ impl<'b> Batch<'b> {
         looks.reset();
         let mut last_arrival = Instant::now();
         loop {
-            while let (Some(tab), Some(window)) = (free.last().copied(), waiting.front().copied()) {
-                let alone = tab_of.keys().chain([&window]).any(|window| self.windows[*window].alone());
-                if alone && !tab_of.is_empty() {
-                    break;
-                }
+            while let Some((tab, window)) = self.next(&mut free, &mut waiting) {
+                tracing::debug!("tab {tab}: {}", self.windows[window]);
                 if let Err(error) = session.navigate(tab, &self.published[window].url).await {
                     return Ok(Some(error.to_string()));
                 }
-                free.pop();
-                waiting.pop_front();
                 tab_of.insert(window, tab);
             }
             if self.open.iter().all(|open| *open == 0) {
@@ -186,7 +181,10 @@ impl<'b> Batch<'b> {
                     match self.take_in(&exchange) {
                         Err(why) => return Ok(Some(why)),
                         Ok(None) => {}
-                        Ok(Some(window)) => free.extend(tab_of.remove(&window)),
+                        Ok(Some(window)) => {
+                            tracing::debug!("done: {}", self.windows[window]);
+                            free.extend(tab_of.remove(&window));
+                        }
                     }
                 }
                 _ = looks.tick() => {
@@ -200,6 +198,7 @@ impl<'b> Batch<'b> {
                 }
             }
         }
+        tracing::debug!("all pages are done");
         let deadline = Instant::now() + STRAGGLER_LIMIT;
         let mut looks = interval(Duration::from_millis(50));
         loop {
@@ -218,6 +217,18 @@ impl<'b> Batch<'b> {
         }
         self.settle(true, settle).await?;
         Ok(None)
+    }
+
+    /// Takes a free tab and a window that waits and may be loaded there. The browser's first tab has the focus, so it
+    /// gets those that need it, before all others.
+    fn next(&self, free: &mut Vec<usize>, waiting: &mut Vec<usize>) -> Option<(usize, usize)> {
+        for at in (0..free.len()).rev() {
+            let fits = |window: &usize| free[at] == FOCUSED_TAB || !self.windows[*window].needs_focus();
+            if let Some(position) = waiting.iter().position(fits) {
+                return Some((free.remove(at), waiting.remove(position)));
+            }
+        }
+        None
     }
 
     /// Takes in a request of a document: its reports. Gives the window that is done with it, where one is.

@@ -145,7 +145,7 @@ mod optional_regex {
 pub enum EngineError {
     /// There is no engine of this name, and no file.
     #[error(
-        "there is no agent {name:?}: name one of {known}, or a JSON file that describes an engine (harness/engines/*.json are examples)"
+        "there is no agent {name:?}: name one of {known}, reference, or a JSON file that describes an engine (harness/engines/*.json are examples)"
     )]
     Unknown {
         /// What was asked for.

@@ -1,7 +1,6 @@
 use crosscheck_cases::{Case, Difference, Level, Outcome};
 use crosscheck_reports::Verdict;
 
-use crate::engine::Reasons;
 use crate::expectations::Expectations;
 
 /// A verdict and what stands behind it.
@@ -13,19 +12,19 @@ pub(crate) struct Judgement {
     pub(crate) link: Option<String>,
 }
 
-/// Compares an observed outcome with the expected one. A block for the wrong reason, and a block for which an engine
-/// that gives reasons gave none, are differences like any other.
-pub(crate) fn judge(case: &Case, observed: &Outcome, reasons: &Reasons, expectations: &Expectations) -> Judgement {
+/// Compares an observed outcome with the expected one. A block for the wrong reason, and a block for which the agent
+/// `owes` a reason and gave none, are differences like any other.
+pub(crate) fn judge(case: &Case, observed: &Outcome, owes: bool, expectations: &Expectations) -> Judgement {
     let expected = &case.stated.then;
     let mut differences = expected.differences(observed);
     differences.extend(expected.reason_difference(observed));
     if let (Some(reason), None) = (&expected.reason, &observed.reason)
-        && reasons.owed(case)
+        && owes
     {
         differences.push(Difference {
             at: "reason".to_owned(),
             expected: reason.classes.join(" or "),
-            observed: "the engine gave no reason".to_owned(),
+            observed: "the agent gave no reason".to_owned(),
         });
     }
     let entry = expectations.of_observed(case, observed);

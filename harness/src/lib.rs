@@ -3,12 +3,13 @@
 
 mod attempt;
 pub mod bench;
-mod client;
+mod browser;
 pub mod discover;
 mod driver;
 mod engine;
 mod event;
 mod expectations;
+pub mod explain;
 pub mod guard;
 mod journal;
 mod judge;
@@ -16,8 +17,11 @@ mod observe;
 mod page;
 mod plan;
 mod reasons;
+mod record;
+mod reference;
 mod run;
 mod session;
+pub mod transport;
 
 pub use discover::{Installed, Missing, discover};
 pub use driver::DriverError;
@@ -25,5 +29,5 @@ pub use engine::{Engine, EngineError, Pattern, Placeholders, ReasonSource, Reaso
 pub use event::RunEvent;
 pub use expectations::{Entry, Expectations, ExpectationsError};
 pub use journal::{Journal, JournalError};
-pub use run::{RunError, RunOptions, run};
+pub use run::{Agent, RunError, RunOptions, run};
 pub use session::SessionError;

@@ -7,28 +7,30 @@ use crate::page::MARK_PATH;
 
 /// Joins what a page saw with what arrived at the servers: the observed outcome, and the log without the harness' own
 /// marks.
-pub(crate) fn observe(
-    mut page: Vec<PageResult>,
-    log: Vec<Exchange>,
-    reason: Option<Reason>,
-) -> (Outcome, Vec<Exchange>) {
-    page.iter_mut().for_each(PageResult::strip_tokens);
+pub(crate) fn observe(page: Vec<PageResult>, log: Vec<Exchange>, reason: Option<Reason>) -> (Outcome, Vec<Exchange>) {
     let mut step = 0;
-    let mut wire = Vec::new();
     let mut exchanges = Vec::new();
     for exchange in log {
         let (_, path) = Token::split(&exchange.target).unzip();
         let mark = path.and_then(|path| path.strip_prefix(MARK_PATH)).and_then(|rest| rest.strip_prefix('?'));
         match mark.and_then(|number| number.parse().ok()) {
             Some(number) => step = number,
-            None => {
-                wire.push(message(&exchange, step));
-                exchanges.push(exchange);
-            }
+            None => exchanges.push((step, exchange)),
         }
     }
+    join(page, exchanges, reason)
+}
+
+/// The same, of a log that says the step of each exchange.
+pub(crate) fn join(
+    mut page: Vec<PageResult>,
+    log: Vec<(usize, Exchange)>,
+    reason: Option<Reason>,
+) -> (Outcome, Vec<Exchange>) {
+    page.iter_mut().for_each(PageResult::strip_tokens);
+    let wire: Vec<WireMessage> = log.iter().map(|(step, exchange)| message(exchange, *step)).collect();
     let grade = grade(&page, &wire);
-    (Outcome { page, wire: Some(wire), grade, reason }, exchanges)
+    (Outcome { page, wire: Some(wire), grade, reason }, log.into_iter().map(|(_, exchange)| exchange).collect())
 }
 
 fn message(exchange: &Exchange, step: usize) -> WireMessage {

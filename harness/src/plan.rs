@@ -1,4 +1,6 @@
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::fmt;
 
 use crosscheck_cases::{Case, Document, DocumentKind};
 
@@ -40,6 +42,20 @@ pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     windows
 }
 
+/// Puts windows into the order in which they are loaded: those that need the focus, as only one tab has it; then site
+/// by site, as a browser starts a new process where a tab goes to another site; in each of these the longest first, so
+/// that the others end beside it.
+pub(crate) fn order(windows: &mut [Window]) {
+    let mut sizes: HashMap<String, usize> = HashMap::new();
+    for window in windows.iter() {
+        *sizes.entry(window.site()).or_default() += window.size();
+    }
+    windows.sort_by_cached_key(|window| {
+        let site = window.site();
+        (!window.needs_focus(), Reverse(sizes.get(&site).copied()), site, Reverse(window.size()))
+    });
+}
+
 /// Whether a pop-up stands in the chain of what the document is in. Pop-ups take the focus and are refused to pages
 /// that do not have it, so they have windows of their own.
 fn opens_popup(document: &Document) -> bool {
@@ -47,9 +63,35 @@ fn opens_popup(document: &Document) -> bool {
 }
 
 impl Window {
-    /// Whether it has to have the browser for itself.
-    pub(crate) fn alone(&self) -> bool {
+    /// Whether it opens pop-ups.
+    pub(crate) fn needs_focus(&self) -> bool {
         self.nodes.iter().any(|node| node.document.kind == DocumentKind::Popup)
+    }
+
+    /// The last two labels of the host of its page, or an address as a whole.
+    fn site(&self) -> String {
+        let origin = self.nodes.first().and_then(|node| node.document.own_origin());
+        let host = origin.map(|origin| origin.host).unwrap_or_default();
+        let mut labels = host.rsplitn(3, '.');
+        match (labels.next(), labels.next()) {
+            (Some(last), Some(name)) if last.parse::<u8>().is_err() => format!("{name}.{last}"),
+            _ => host,
+        }
+    }
+
+    /// How many cases run in it.
+    pub(crate) fn size(&self) -> usize {
+        self.nodes.iter().map(|node| node.cases.len()).sum()
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (documents, cases) = (self.nodes.len(), self.size());
+        match self.nodes.first() {
+            Some(top) => write!(formatter, "{} with {documents} documents, {cases} cases", top.document),
+            None => write!(formatter, "nothing"),
+        }
     }
 }
 

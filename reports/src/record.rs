@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use crosscheck_cases::standard::Decision;
 use crosscheck_cases::{Difference, Level, Outcome, Stated};
 use crosscheck_servers::Exchange;
 use schemars::JsonSchema;
@@ -95,6 +96,9 @@ pub struct CaseRecord {
     /// What the servers received, as it arrived, tokens included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wire: Vec<Exchange>,
+    /// The rules of the standard that the agent followed, in order, where it says so (the reference agent does).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<Decision>,
     /// How many times it was tried.
     pub attempts: u32,
     /// How long the last attempt took in the page, in milliseconds.

@@ -89,36 +89,84 @@ struct Head {
 /// The head at the front; `Some(None)` where it is not whole yet, `None` where it is malformed.
 #[expect(clippy::option_option, reason = "malformed, unfinished and read are three things")]
 fn head(bytes: &[u8]) -> Option<Option<Head>> {
-    let mut lines = vec![httparse::EMPTY_HEADER; 64];
-    loop {
-        let mut response = httparse::Response::new(&mut lines);
-        let mut config = httparse::ParserConfig::default();
-        config.allow_obsolete_multiline_headers_in_responses(true);
-        match config.parse_response(&mut response, bytes) {
-            Ok(httparse::Status::Complete(length)) => {
-                let status = response.code.filter(|status| (100..600).contains(status))?;
-                let reason = response.reason.unwrap_or_default().into();
-                let headers = response.headers.iter().map(|line| (line.name.into(), unfold(line.value))).collect();
-                return Some(Some(Head { status, reason, headers, length, http10: response.version == Some(0) }));
-            }
-            Ok(httparse::Status::Partial) => return Some(None),
-            Err(httparse::Error::TooManyHeaders) if lines.len() < 4096 => {
-                let more = lines.len() * 4;
-                lines = vec![httparse::EMPTY_HEADER; more];
-            }
-            Err(_) => return None,
+    let mut lines = Lines { bytes, at: 0 };
+    let Some(status_line) = lines.find(|line| !line.is_empty()) else {
+        let begun = &bytes[lines.at..];
+        return (begun.starts_with(PREFIX) || PREFIX.starts_with(begun)).then_some(None);
+    };
+    let (http10, status, reason) = read_status_line(status_line)?;
+    let mut headers: Vec<(ByteString, Vec<u8>)> = Vec::new();
+    for line in lines.by_ref() {
+        if line.is_empty() {
+            let headers = headers.into_iter().map(|(name, value)| (name, value.into())).collect();
+            return Some(Some(Head { status, reason, headers, length: lines.at, http10 }));
         }
+        // A folded value, with each fold as one space. (RFC 9112, 5.2)
+        if is_blank(line.first()?) {
+            let (_, value) = headers.last_mut()?;
+            let more = trim(line);
+            if !value.is_empty() && !more.is_empty() {
+                value.push(b' ');
+            }
+            value.extend_from_slice(more);
+            continue;
+        }
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
+        // A value may hold any byte but these; what else is wrong with it is for others to judge. (RFC 9110, 5.5)
+        if name.is_empty() || !name.iter().all(is_token_byte) || value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+            return None;
+        }
+        headers.push((name.into(), value.to_vec()));
+    }
+    Some(None)
+}
+
+const PREFIX: &[u8] = b"HTTP/1.";
+
+/// Whether it is HTTP/1.0, the status, the reason phrase.
+fn read_status_line(line: &[u8]) -> Option<(bool, u16, ByteString)> {
+    let [minor, b' ', rest @ ..] = line.strip_prefix(PREFIX)? else { return None };
+    let (status, rest) = rest.split_at_checked(3)?;
+    let status = std::str::from_utf8(status).ok()?.parse().ok().filter(|status| (100..600).contains(status))?;
+    let reason = match rest {
+        [] => rest,
+        [b' ', reason @ ..] => reason,
+        _ => return None,
+    };
+    let valid = minor.is_ascii_digit() && !reason.iter().any(|byte| matches!(byte, 0 | b'\r'));
+    valid.then(|| (*minor == b'0', status, reason.into()))
+}
+
+/// Lines that have come to their end, without that.
+struct Lines<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let rest = &self.bytes[self.at..];
+        let end = rest.iter().position(|byte| *byte == b'\n')?;
+        self.at += end + 1;
+        Some(rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]))
     }
 }
 
-/// A folded value with each fold as one space. (RFC 9112, 5.2)
-fn unfold(value: &[u8]) -> ByteString {
-    if !value.contains(&b'\n') {
-        return value.into();
-    }
-    let lines: Vec<&[u8]> =
-        value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
-    lines.join(&b' ').into()
+const fn is_blank(byte: &u8) -> bool {
+    matches!(*byte, b' ' | b'\t')
+}
+
+fn is_token_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+fn trim(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|byte| !is_blank(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
 }
 
 enum Framing {
@@ -204,6 +252,14 @@ mod tests {
             ("HTTP/1.1 101 Switching Protocols\r\n\r\n", done(101, "", true)),
             ("HTTP/1.1 600 Beyond\r\n\r\n", None),
             ("HTTP/1.1 200 OK\r\nX Y: 1\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\nX : 1\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\nX\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\n X: 1\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\nX: \0\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n", None),
+            ("HTTP/1.1 20 OK\r\n\r\n", None),
+            ("HTTP/1.1 200OK\r\n\r\n", None),
+            ("\r\nHTTP/1.1 200\nContent-Length: 1\n\nx", done(200, "x", true)),
             ("hello", None),
             ("", None),
         ] {
@@ -220,5 +276,23 @@ mod tests {
         };
         assert_eq!(response.headers.get("a"), Some("*".into()));
         assert_eq!(response.headers.get("b"), Some("1 2".into()));
+    }
+
+    #[test]
+    fn values_hold_any_byte_but_nul_and_the_ends_of_lines() {
+        let value: Vec<u8> = (1..=255).filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+        let bytes = [b"HTTP/1.1 204 x\r\nA: x", value.as_slice(), b"x \r\n\r\n"].concat();
+        let Reading::Done(response) = read_response(&bytes, false, false) else { panic!("a response") };
+        let expected = [b"x", value.as_slice(), b"x"].concat();
+        assert_eq!(response.headers.get("a"), Some(expected.into()));
+    }
+
+    #[test]
+    fn what_cannot_become_http_is_known_early() {
+        for (bytes, reading) in
+            [("HT", Reading::More), ("\r\nHTTP/1.1 2", Reading::More), ("hello", Reading::Malformed)]
+        {
+            assert_eq!(read_response(bytes.as_bytes(), false, false), reading, "{bytes:?}");
+        }
     }
 }

@@ -160,10 +160,7 @@ impl UserAgent {
         let wanted = options.messages.unwrap_or(1);
         let fail = |class, events: Option<&str>| {
             let events = events.map(|event| vec![event.to_owned()]);
-            (
-                PageResult { events, ..of_kind(ResultKind::NetworkError) },
-                Some(NetworkError::new(class, "")),
-            )
+            (PageResult { events, ..of_kind(ResultKind::NetworkError) }, Some(NetworkError::new(class, "")))
         };
         let response = match self.fetching(&mut request).await {
             Ok(response) => response,

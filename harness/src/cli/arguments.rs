@@ -19,12 +19,14 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the suite in browsers
+    /// Run the suite in browsers, or in the reference agent
     Run(RunArguments),
     /// List the cases, expanded
     List(ListArguments),
     /// Show what a case sets up, does and expects, why, and how to try it by hand
     Show(ShowArguments),
+    /// Say what a browser does with a cross-origin request, and why
+    Explain(Box<ExplainArguments>),
     /// Make reports from run records
     Report(ReportArguments),
     /// Measure a browser's own request ceiling beside the suite's rate
@@ -51,8 +53,8 @@ pub(crate) struct Selection {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Who is tested: chromium, firefox, webkit, the path of an engine's JSON file, several with commas, or all.
-    /// Default: every browser that is found
+    /// Who is tested: chromium, firefox, webkit, the path of an engine's JSON file, reference (the executable standard
+    /// itself, without a browser), several with commas, or all (browsers). Default: every browser that is found
     #[arg(long, value_delimiter = ',', value_name = "AGENT")]
     pub(crate) agent: Vec<String>,
     /// Where run records and the journal go, in a folder for each agent
@@ -116,6 +118,105 @@ pub(crate) struct ShowArguments {
     /// The folder of case files, or one file
     #[arg(long, default_value = SUITE, value_name = "PATH")]
     pub(crate) suite: PathBuf,
+}
+
+/// What is asked, and where the answers come from: typed with --response, a live server, or an archive.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --response the server itself is asked. Secrets (cookies, credentials) are never shown.\n\
+                        Exit codes: 0 explained; 2 wrong usage or a faulty archive; 3 the server does not answer."
+)]
+pub(crate) struct ExplainArguments {
+    /// An HTTP archive that a browser saved: explains its cross-origin requests that failed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["page", "url", "method", "header", "mode", "credentials",
+        "response", "status", "preflight_response", "preflight_status", "changes", "insecure"])]
+    pub(crate) har: Option<PathBuf>,
+    /// The origin of the page, such as https://app.example, or null
+    #[arg(long, value_name = "ORIGIN", requires = "url")]
+    pub(crate) page: Option<String>,
+    /// What the page asks
+    #[arg(long, requires = "page")]
+    pub(crate) url: Option<String>,
+    /// The method
+    #[arg(long, default_value = "GET")]
+    pub(crate) method: String,
+    /// A header that the page's script sets; may be repeated
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// The mode of the request
+    #[arg(long, value_enum, default_value_t = Mode::Cors)]
+    pub(crate) mode: Mode,
+    /// The credentials mode of the request
+    #[arg(long, value_enum, default_value_t = Credentials::SameOrigin)]
+    pub(crate) credentials: Credentials,
+    /// A header line of the response; may be repeated
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) response: Vec<String>,
+    /// The status of the response [default: 200]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(200..=599))]
+    pub(crate) status: Option<u16>,
+    /// A header line of the answer to the preflight; may be repeated
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(crate) preflight_response: Vec<String>,
+    /// The status of the answer to the preflight [default: 204]
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(200..=599))]
+    pub(crate) preflight_status: Option<u16>,
+    /// Also send requests to the server that may change something (other than GET, HEAD and OPTIONS)
+    #[arg(long = "unsafe")]
+    pub(crate) changes: bool,
+    /// Take any certificate of the server
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// How long each answer of the server is waited for
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub(crate) timeout: u16,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub(crate) format: ExplainFormat,
+}
+
+/// `mode` of `fetch()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    Cors,
+    NoCors,
+    SameOrigin,
+}
+
+impl Mode {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Cors => "cors",
+            Self::NoCors => "no-cors",
+            Self::SameOrigin => "same-origin",
+        }
+    }
+}
+
+/// `credentials` of `fetch()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Credentials {
+    Include,
+    SameOrigin,
+    Omit,
+}
+
+impl Credentials {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::SameOrigin => "same-origin",
+            Self::Omit => "omit",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 #[derive(Debug, Args)]

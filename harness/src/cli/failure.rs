@@ -1,6 +1,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crosscheck::explain::ExplainError;
 use crosscheck::{EngineError, ExpectationsError, JournalError, RunError};
 use crosscheck_cases::{Faults, FilterError};
 
@@ -12,6 +13,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Faulty case files, shown in place.
     Cases(Faults),
+    /// Another faulty file.
+    Shown(miette::Report),
     /// No browser, no port, no disk.
     Environment(String),
     /// Ctrl-C.
@@ -22,12 +25,13 @@ impl Failure {
     /// Says it to a person, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let code = match &self {
-            Self::Usage(_) | Self::Cases(_) => 2,
+            Self::Usage(_) | Self::Cases(_) | Self::Shown(_) => 2,
             Self::Environment(_) => 3,
             Self::Interrupted(_) => 130,
         };
         match self {
             Self::Cases(faults) => eprintln!("{:?}", miette::Report::new(faults)),
+            Self::Shown(report) => eprintln!("{report:?}"),
             other => eprintln!("error: {other}"),
         }
         ExitCode::from(code)
@@ -41,6 +45,7 @@ impl fmt::Display for Failure {
                 formatter.write_str(message)
             }
             Self::Cases(faults) => faults.fmt(formatter),
+            Self::Shown(report) => fmt::Display::fmt(report, formatter),
         }
     }
 }
@@ -75,11 +80,22 @@ impl From<JournalError> for Failure {
     }
 }
 
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::Usage(message) => Self::Usage(message),
+            ExplainError::Unanswered { .. } | ExplainError::Tls(_) => Self::Environment(error.to_string()),
+        }
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Interrupted => Self::Interrupted(error.to_string()),
-            RunError::Stage(_) | RunError::Session(_) | RunError::Journal(_) => Self::Environment(error.to_string()),
+            RunError::Stage(_) | RunError::Session(_) | RunError::Tls(_) | RunError::Journal(_) => {
+                Self::Environment(error.to_string())
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ macro_rules! say {
 mod arguments;
 mod bench;
 mod doctor;
+mod explain;
 mod failure;
 mod list;
 mod progress;
@@ -60,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Run(options) => run::run(options).await,
             Command::List(options) => list::list(&options),
             Command::Show(options) => show::show(&options),
+            Command::Explain(options) => explain::explain(&options).await,
             Command::Report(options) => report::report(&options),
             Command::Bench(options) => bench::bench(options).await,
             Command::Doctor => doctor::doctor(),

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use crosscheck::guard::Guard;
-use crosscheck::{Engine, Expectations, Journal, RunError, RunEvent, RunOptions, discover};
+use crosscheck::{Agent, Engine, Expectations, Journal, RunError, RunEvent, RunOptions, discover};
 use crosscheck_cases::Suite;
 use crosscheck_reports::RunRecord;
 
@@ -13,31 +13,42 @@ use super::{Ended, Failure};
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
     let prepared = Prepared::load(&arguments)?;
-    let engines = engines(&arguments)?;
-    if arguments.webdriver.is_some() && engines.len() != 1 {
-        return Err(Failure::Usage("--webdriver goes with exactly one --agent".to_owned()));
+    let agents = agents(&arguments)?;
+    if arguments.webdriver.is_some() && !matches!(agents.as_slice(), [Chosen::Browser(_)]) {
+        return Err(Failure::Usage("--webdriver goes with exactly one --agent, a browser".to_owned()));
     }
     let expectations =
-        engines.iter().map(|engine| prepared.expectations(&arguments, engine)).collect::<Result<Vec<_>, _>>()?;
+        agents.iter().map(|agent| prepared.expectations(&arguments, agent.name())).collect::<Result<Vec<_>, _>>()?;
     let mut interrupts = Interrupts::take()?;
-    let guard = guard()?;
+    let guard = match agents.iter().any(|agent| matches!(agent, Chosen::Browser(_))) {
+        true => Some(guard()?),
+        false => None,
+    };
     let mut records = Vec::new();
     let mut failed: Option<Failure> = None;
-    for (engine, expectations) in engines.iter().zip(&expectations) {
-        match run_agent(engine, expectations, &arguments, &prepared, &guard, &mut interrupts).await {
+    for (chosen, expectations) in agents.iter().zip(&expectations) {
+        let agent = match (chosen, &guard) {
+            (Chosen::Browser(engine), Some(guard)) => {
+                Agent::Browser { engine, webdriver: arguments.webdriver.clone(), guard }
+            }
+            _ => Agent::Reference { broken: None },
+        };
+        match run_agent(chosen.name(), agent, expectations, &arguments, &prepared, &mut interrupts).await {
             Ok(record) => records.push(record),
             Err(failure @ Failure::Interrupted(_)) => {
                 failed = Some(failure);
                 break;
             }
-            // The other browsers can still be tested.
+            // The other agents can still be tested.
             Err(failure) => {
-                eprintln!("{}: {failure}", engine.label);
+                eprintln!("{}: {failure}", chosen.label());
                 failed = Some(failure);
             }
         }
     }
-    guard.finish().await;
+    if let Some(guard) = guard {
+        guard.finish().await;
+    }
     if !records.is_empty() {
         let page = super::report::all(&arguments.out, &records)?;
         say!("\nThe report: {}", page.display());
@@ -55,8 +66,9 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
 /// One engine, without reports.
 pub(crate) async fn one(engine: &Engine, arguments: &RunArguments, guard: &Guard) -> Result<RunRecord, Failure> {
     let prepared = Prepared::load(arguments)?;
-    let expectations = prepared.expectations(arguments, engine)?;
-    run_agent(engine, &expectations, arguments, &prepared, guard, &mut Interrupts::take()?).await
+    let expectations = prepared.expectations(arguments, &engine.name)?;
+    let agent = Agent::Browser { engine, webdriver: None, guard };
+    run_agent(&engine.name, agent, &expectations, arguments, &prepared, &mut Interrupts::take()?).await
 }
 
 /// The guard of a run.
@@ -87,23 +99,52 @@ impl Prepared {
         Ok(Self { suite, chosen })
     }
 
-    fn expectations(&self, arguments: &RunArguments, engine: &Engine) -> Result<Expectations, Failure> {
-        let path = arguments.expectations.join(format!("{}.json", engine.name));
+    fn expectations(&self, arguments: &RunArguments, agent: &str) -> Result<Expectations, Failure> {
+        let path = arguments.expectations.join(format!("{agent}.json"));
         Ok(Expectations::load(&path, &self.suite.cases)?)
     }
 }
 
-/// The engines that were named, or every one that is here.
-fn engines(arguments: &RunArguments) -> Result<Vec<Engine>, Failure> {
+/// An agent that was chosen.
+enum Chosen {
+    Browser(Box<Engine>),
+    Reference,
+}
+
+impl Chosen {
+    fn find(name: &str) -> Result<Self, Failure> {
+        if name == "reference" {
+            return Ok(Self::Reference);
+        }
+        Ok(Self::Browser(Box::new(Engine::find(name)?)))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Browser(engine) => &engine.name,
+            Self::Reference => "reference",
+        }
+    }
+
+    fn label(&self) -> &str {
+        match self {
+            Self::Browser(engine) => &engine.label,
+            Self::Reference => "Reference",
+        }
+    }
+}
+
+/// The agents that were named, or every browser that is here.
+fn agents(arguments: &RunArguments) -> Result<Vec<Chosen>, Failure> {
     let all = arguments.agent.is_empty() || arguments.agent == ["all"];
     if !all {
-        return arguments.agent.iter().map(|name| Engine::find(name).map_err(Failure::from)).collect();
+        return arguments.agent.iter().map(|name| Chosen::find(name)).collect();
     }
     let mut found = Vec::new();
     let mut missing = Vec::new();
     for engine in Engine::built_in()? {
         match discover(&engine) {
-            Ok(_) => found.push(engine),
+            Ok(_) => found.push(Chosen::Browser(Box::new(engine))),
             Err(error) => missing.push(error.to_string()),
         }
     }
@@ -117,19 +158,18 @@ fn engines(arguments: &RunArguments) -> Result<Vec<Engine>, Failure> {
 }
 
 async fn run_agent(
-    engine: &Engine,
+    name: &str,
+    agent: Agent<'_>,
     expectations: &Expectations,
     arguments: &RunArguments,
     prepared: &Prepared,
-    guard: &Guard,
     interrupts: &mut Interrupts,
 ) -> Result<RunRecord, Failure> {
-    let folder = arguments.out.join(&engine.name);
+    let folder = arguments.out.join(name);
     let (mut journal, finished) = Journal::open(&folder, arguments.resume)?;
     let mut progress = Progress::new();
     let options = RunOptions {
-        engine,
-        webdriver: arguments.webdriver.clone(),
+        agent,
         suite: &prepared.suite,
         cases: prepared.chosen.iter().map(|position| &prepared.suite.cases[*position]).collect(),
         filter: arguments.selection.filter.clone(),
@@ -147,7 +187,7 @@ async fn run_agent(
         }
     };
     let record = tokio::select! {
-        record = crosscheck::run(options, guard, &mut listen) => record,
+        record = crosscheck::run(options, &mut listen) => record,
         () = interrupts.wait() => Err(RunError::Interrupted),
     };
     progress.end();

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
-use crate::support::{Bench, available, sound_case, stderr};
+use crate::support::{Bench, sound_case, stderr};
 use serde_json::json;
 
 #[test]
@@ -35,7 +35,7 @@ fn a_filter_that_matches_nothing_or_cannot_be_read_is_wrong_usage() {
     let bench = Bench::with_cases(json!([sound_case("a")]));
     for (filter, message) in [("no/such/case", "no case matches"), ("colour:red", "no field"), ("[", "cannot be read")]
     {
-        let output = bench.run(&["--agent", "chromium", "--filter", filter]);
+        let output = bench.run(&["--agent", "reference", "--filter", filter]);
         assert_eq!(output.status.code(), Some(2), "{filter}");
         assert!(stderr(&output).contains(message), "{filter}: {}", stderr(&output));
     }
@@ -90,25 +90,22 @@ fn a_driver_that_dies_at_once_is_reported_with_its_last_words() {
 fn an_expectation_that_matches_nothing_is_a_fault_of_its_file() {
     let bench = Bench::with_cases(json!([sound_case("a")]));
     bench.write(
-        "known/chromium.json",
+        "known/reference.json",
         r#"[{"cases": ["sample/gone"], "cause": "It was so once.", "requires": "fetch.cors-check.2", "since": "1"}]"#,
     );
-    let output = bench.run(&["--agent", "chromium", "--expectations", "known"]);
+    let output = bench.run(&["--agent", "reference", "--expectations", "known"]);
     assert_eq!(output.status.code(), Some(2));
     let message = stderr(&output);
-    assert!(message.contains("known/chromium.json") && message.contains("sample/gone"), "{message}");
+    assert!(message.contains("known/reference.json") && message.contains("sample/gone"), "{message}");
     bench.assert_clean();
 }
 
 #[test]
 fn a_port_in_use_is_named() {
-    if !available("chromium") {
-        return;
-    }
     let bench = Bench::with_cases(json!([sound_case("a")]));
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let output = bench.run(&["--agent", "chromium", "--bind", &address]);
+    let output = bench.run(&["--agent", "reference", "--bind", &address]);
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains(&address), "{}", stderr(&output));
     bench.assert_clean();
@@ -116,13 +113,10 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn a_full_disk_ends_the_run_with_a_message() {
-    if !available("chromium") {
-        return;
-    }
     let bench = Bench::with_cases(json!([sound_case("a")]));
-    std::fs::create_dir_all(bench.path("out/chromium")).expect("a folder");
-    symlink("/dev/full", bench.path("out/chromium/journal.jsonl")).expect("a link");
-    let output = bench.run(&["--agent", "chromium"]);
+    std::fs::create_dir_all(bench.path("out/reference")).expect("a folder");
+    symlink("/dev/full", bench.path("out/reference/journal.jsonl")).expect("a link");
+    let output = bench.run(&["--agent", "reference"]);
     assert_eq!(output.status.code(), Some(3));
     let message = stderr(&output);
     assert!(message.contains("journal.jsonl") && message.contains("No space left"), "{message}");

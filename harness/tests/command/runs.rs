@@ -1,4 +1,4 @@
-//! Runs in real browsers: verdicts, seeded faults, and that nothing is left behind however a run ends.
+//! Runs in real browsers, and in the reference agent where no browser is needed: verdicts, seeded faults, and that nothing is left behind however a run ends.
 
 use std::io::BufRead as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -18,6 +18,7 @@ fn kill(pid: u32, signal: Signal) {
 #[case("chromium")]
 #[case("firefox")]
 #[case("webkit")]
+#[case("reference")]
 fn a_header_that_the_server_drops_is_noticed(#[case] engine: &str) {
     if !available(engine) {
         return;
@@ -38,6 +39,7 @@ fn a_header_that_the_server_drops_is_noticed(#[case] engine: &str) {
 #[rstest]
 #[case("chromium")]
 #[case("firefox")]
+#[case("reference")]
 fn a_block_for_another_reason_than_expected_fails(#[case] engine: &str) {
     if !available(engine) {
         return;
@@ -65,19 +67,16 @@ fn an_expectation_explains_just_what_it_says(
     #[case] verdict: Verdict,
     #[case] code: i32,
 ) {
-    if !available("chromium") {
-        return;
-    }
     let mut case = sound_case("a");
     case["given"]["https://api.other.test/"] = behaviour;
     let bench = Bench::with_cases(json!([case]));
     let entry = json!([{
         "cases": ["sample/a"], "instead": instead, "cause": "For this test.", "requires": "fetch.cors-check.4b", "since": "1"
     }]);
-    bench.write("known/chromium.json", &entry.to_string());
-    let output = bench.run(&["--agent", "chromium", "--expectations", "known"]);
+    bench.write("known/reference.json", &entry.to_string());
+    let output = bench.run(&["--agent", "reference", "--expectations", "known"]);
     assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
-    assert_eq!(bench.only_result("chromium").verdict, verdict);
+    assert_eq!(bench.only_result("reference").verdict, verdict);
 }
 
 #[rstest]
@@ -144,36 +143,30 @@ fn a_harness_that_is_killed_leaves_nothing_behind() {
 
 #[test]
 fn a_run_goes_on_from_its_journal() {
-    if !available("chromium") {
-        return;
-    }
     let bench = Bench::with_cases(json!([sound_case("a"), sound_case("b")]));
-    assert_eq!(bench.run(&["--agent", "chromium"]).status.code(), Some(0));
-    let journal = bench.path("out/chromium/journal.jsonl");
+    assert_eq!(bench.run(&["--agent", "reference"]).status.code(), Some(0));
+    let journal = bench.path("out/reference/journal.jsonl");
     let lines = std::fs::read_to_string(&journal).expect("a journal");
     let (first, second) = lines.trim_end().split_once('\n').expect("two lines");
     // As if the disk had been full in the middle of the second line.
     std::fs::write(&journal, format!("{first}\n{}", &second[..second.len() / 2])).expect("a file");
-    let output = bench.run(&["--agent", "chromium", "--resume"]);
+    let output = bench.run(&["--agent", "reference", "--resume"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("1 cases"), "only one is run again: {}", stderr(&output));
-    assert_eq!(bench.record("chromium").results.len(), 2);
+    assert_eq!(bench.record("reference").results.len(), 2);
 }
 
 #[test]
 fn a_run_writes_every_report() {
-    if !available("chromium") {
-        return;
-    }
     let bench = Bench::with_cases(json!([sound_case("a")]));
-    let output = bench.run(&["--agent", "chromium", "--repeat", "2"]);
+    let output = bench.run(&["--agent", "reference", "--repeat", "2"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(bench.only_result("chromium").attempts, 2);
-    for file in ["index.html", "junit.xml", "summary.md", "chromium/run.json", "chromium/journal.jsonl"] {
+    assert_eq!(bench.only_result("reference").attempts, 2);
+    for file in ["index.html", "junit.xml", "summary.md", "reference/run.json", "reference/journal.jsonl"] {
         assert!(bench.path("out").join(file).metadata().expect(file).len() > 0, "{file}");
     }
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(table.contains("chromium") && table.contains("index.html"), "{table}");
+    assert!(table.contains("reference") && table.contains("index.html"), "{table}");
 }
 
 #[test]

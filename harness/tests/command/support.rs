@@ -8,8 +8,11 @@ use crosscheck_reports::{CaseRecord, RunRecord, read_run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Whether a browser can be run here. Where `CROSSCHECK_REQUIRE_BROWSERS` is set, it must be.
+/// Whether an agent can be run here. Where `CROSSCHECK_REQUIRE_BROWSERS` is set, every browser must be.
 pub(crate) fn available(engine: &str) -> bool {
+    if engine == "reference" {
+        return true;
+    }
     let engine = crosscheck::Engine::find(engine).expect("an engine that comes with the program");
     match crosscheck::discover(&engine) {
         Ok(_) => true,

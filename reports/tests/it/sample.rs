@@ -74,6 +74,7 @@ pub(crate) fn pass(area: &str, case: Value, wire: Vec<Exchange>) -> CaseRecord {
         case,
         differences: Vec::new(),
         wire,
+        trace: Vec::new(),
         attempts: 1,
         duration_ms: 14.0625,
         source: format!("cases/suite/{area}.json:12"),

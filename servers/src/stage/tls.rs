@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SerialNumber};
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey};
+use tokio_rustls::rustls::{CipherSuite, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use super::wire::Stream;
@@ -35,13 +35,19 @@ pub enum TlsError {
 
 impl Tls {
     pub(super) fn new() -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
+        let mut provider = ring::default_provider();
+        provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+        let provider = Arc::new(provider);
         let certificates = Arc::new(Certificates::new()?);
         let config = |protocols: &[&[u8]]| -> Result<Arc<ServerConfig>, TlsError> {
             let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
                 .with_safe_default_protocol_versions()?
                 .with_no_client_auth()
                 .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+            // Tickets that hold their session themselves: the number of sessions that a client can resume has no limit.
+            config.ticketer = ring::Ticketer::new()?;
+            // The cheapest suite that both sides have.
+            config.ignore_client_order = true;
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             Ok(Arc::new(config))
         };

@@ -1,0 +1,202 @@
+//! Runs in a browser: sessions, attempts in them, and what a crash or a hang leaves to be tried again.
+
+use std::collections::HashMap;
+
+use crosscheck_cases::{Case, DocumentKind};
+use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
+use crosscheck_servers::Stage;
+
+use crate::attempt::{Attempt, Setting, Settled, attempt};
+use crate::guard::Guard;
+use crate::record::{Observed, judged, merge, unobserved};
+use crate::reference::Performer;
+use crate::run::{Results, RunError, RunOptions};
+use crate::session::{Session, Source};
+use crate::{Engine, ReasonSource, SessionError, observe};
+
+/// How many sessions in a row may be lost before the environment counts as broken.
+const LOST_SESSIONS: usize = 3;
+/// How many times a case is tried that comes to no result at all.
+const ATTEMPTS: u32 = 3;
+
+/// The runs of a browser.
+pub(crate) struct Browser<'r> {
+    options: &'r RunOptions<'r>,
+    engine: Engine,
+    guard: &'r Guard,
+    source: Source,
+    stage: &'r Stage,
+    /// What sends the probes of cases without a browser.
+    client: Performer,
+    session: Option<Session>,
+    agent: AgentRecord,
+    /// Sessions lost in a row without a result in between.
+    lost: usize,
+}
+
+impl<'r> Browser<'r> {
+    /// Starts the browser.
+    pub(crate) async fn start(
+        options: &'r RunOptions<'r>,
+        engine: &Engine,
+        webdriver: Option<&str>,
+        guard: &'r Guard,
+        stage: &'r Stage,
+    ) -> Result<Self, RunError> {
+        let source = Source::find(engine, webdriver)?;
+        let mut engine = engine.clone();
+        engine.reasons.partial = webdriver.is_some() && engine.reasons.sources.contains(&ReasonSource::BrowserOutput);
+        let client = Performer::new(stage, None)?;
+        let agent = AgentRecord::default();
+        let mut browser = Self { options, engine, guard, source, stage, client, session: None, agent, lost: 0 };
+        browser.session().await?;
+        Ok(browser)
+    }
+
+    /// What it says of itself.
+    pub(crate) fn agent(&self) -> AgentRecord {
+        self.agent.clone()
+    }
+
+    /// Ends the browser, as far as there is one. A next round has a browser of its own: nothing that this one leaves in
+    /// a cache can change it.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.stop().await;
+        }
+    }
+
+    /// Runs every case once; cases that fail, a second time, to tell flaky from wrong.
+    pub(crate) async fn round(&mut self, cases: &[&'r Case], results: &mut Results<'_>) -> Result<(), RunError> {
+        let (without, with): (Vec<&Case>, Vec<&Case>) =
+            cases.iter().partition(|case| case.stated.page.kind == DocumentKind::None);
+        for case in without {
+            let observed = self.client.perform(case).await;
+            results.finish(judged(case, observed, false, self.options.expectations, 1))?;
+        }
+        let mut failed: HashMap<String, CaseRecord> = HashMap::new();
+        self.run_all(&with, &mut |record| match record.verdict {
+            Verdict::Fail | Verdict::Error => {
+                failed.insert(record.id.clone(), record);
+                Ok(())
+            }
+            _ => results.finish(record),
+        })
+        .await?;
+        let again: Vec<&Case> = with.iter().copied().filter(|case| failed.contains_key(&case.id)).collect();
+        self.run_all(&again, &mut |record| match failed.remove(&record.id) {
+            Some(first) => results.finish(merge(first, record)),
+            None => results.finish(record),
+        })
+        .await
+    }
+
+    /// Runs every case to a record. Cases that a crash or a hang leaves without a result are tried again, each alone,
+    /// in a fresh session.
+    async fn run_all(
+        &mut self,
+        cases: &[&Case],
+        finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        for (case, why) in self.attempt(cases, 1, finish).await? {
+            let mut left = Some(why);
+            for number in 2..=ATTEMPTS {
+                left = self.attempt(&[case], number, finish).await?.pop().map(|(_, why)| why);
+                if left.is_none() {
+                    break;
+                }
+            }
+            if let Some(why) = left {
+                finish(unobserved(case, Verdict::Error, why, ATTEMPTS))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One attempt at cases. Gives those that came to no result, with what kept them from it.
+    async fn attempt<'c>(
+        &mut self,
+        cases: &[&'c Case],
+        number: u32,
+        finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
+    ) -> Result<Vec<(&'c Case, String)>, RunError> {
+        if cases.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.session().await?;
+        let Some(mut session) = self.session.take() else { return Ok(Vec::new()) };
+        let options = self.options;
+        let engine = &self.engine;
+        let setting = Setting {
+            stage: self.stage,
+            reasons: &engine.reasons,
+            expectations: options.expectations,
+            lanes: options.lanes,
+        };
+        let mut settled = vec![false; cases.len()];
+        let outcome = attempt(setting, &mut session, cases, &mut |one: Settled| {
+            settled[one.position] = true;
+            finish(record(options, engine, cases[one.position], one, number))
+        })
+        .await;
+        if settled.contains(&true) {
+            self.lost = 0;
+        }
+        let why = match outcome {
+            Err(error) => {
+                session.stop().await;
+                return Err(error);
+            }
+            Ok(None) => {
+                self.session = Some(session);
+                "the page gave no result".to_owned()
+            }
+            Ok(Some(why)) => {
+                tracing::warn!("the session is given up: {why}");
+                session.abandon().await;
+                self.lost += 1;
+                if self.lost >= LOST_SESSIONS {
+                    return Err(SessionError::Lost(format!("{why} ({LOST_SESSIONS} sessions in a row)")).into());
+                }
+                why
+            }
+        };
+        let left = cases.iter().zip(settled).filter(|(_, settled)| !settled);
+        Ok(left.map(|(case, _)| (*case, why.clone())).collect())
+    }
+
+    /// The running session, or a new one.
+    async fn session(&mut self) -> Result<&mut Session, RunError> {
+        if self.session.is_none() {
+            let port = self.stage.addresses().first().map_or(0, std::net::SocketAddr::port);
+            let engine = &self.engine;
+            let session = Session::start(engine, &self.source, self.guard, port).await?;
+            self.agent = AgentRecord {
+                name: engine.name.clone(),
+                label: engine.label.clone(),
+                version: session.version.clone(),
+                engine: engine.engine.clone(),
+                platform: session.platform.clone(),
+                reasons: engine.reasons.about.clone(),
+            };
+            self.session = Some(session);
+        }
+        self.session.as_mut().ok_or_else(|| SessionError::Lost("no session".to_owned()).into())
+    }
+}
+
+/// The record of a case from what came of an attempt at it.
+fn record(options: &RunOptions<'_>, engine: &Engine, case: &Case, settled: Settled, attempts: u32) -> CaseRecord {
+    let Settled { attempt, log, reason, .. } = settled;
+    // A page without a block may still have said something; only blocks have reasons.
+    let reason = reason.filter(|_| attempt.blocked());
+    match attempt {
+        Attempt::Skipped(why) => unobserved(case, Verdict::Skipped, why, attempts),
+        Attempt::Broken(why) => unobserved(case, Verdict::Error, why, attempts),
+        Attempt::Observed { page, ms } => {
+            let (outcome, wire) = observe::observe(page, log, reason);
+            let observed = Observed { outcome, wire, trace: Vec::new(), ms };
+            judged(case, observed, engine.reasons.owed(case), options.expectations, attempts)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use std::net::IpAddr;
+
+use crosscheck_cases::standard::{AddressSpace, Client, Permission};
+use crosscheck_cases::{Document, DocumentKind, FetchProbe, Probe};
+use url::{Host, Url};
+
+use super::ExplainError;
+
+/// What a page does: `fetch(url, …)`.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The serialised origin of the page; `null` for an opaque one.
+    pub page: String,
+    /// What it asks; http or https.
+    pub url: Url,
+    /// The method, as script gives it.
+    pub method: String,
+    /// `cors`, `no-cors` or `same-origin`.
+    pub mode: String,
+    /// `omit`, `same-origin` or `include`.
+    pub credentials: String,
+    /// The headers that script sets.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Question {
+    /// A plain `fetch(url)` of a page. `page` is an origin, the URL of the page, or `null`.
+    ///
+    /// # Errors
+    /// The page has no origin, or the URL is not http(s).
+    pub fn new(page: &str, url: &str) -> Result<Self, ExplainError> {
+        let url = Url::parse(url)
+            .map_err(|error| ExplainError::Usage(format!("{url:?} is not an absolute URL ({error})")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            let scheme = url.scheme();
+            return Err(ExplainError::Usage(format!("only http and https URLs can be explained, not {scheme}:")));
+        }
+        Ok(Self {
+            page: page_origin(page)?,
+            url,
+            method: "GET".to_owned(),
+            mode: "cors".to_owned(),
+            credentials: "same-origin".to_owned(),
+            headers: Vec::new(),
+        })
+    }
+
+    /// Adds a header that script sets, written `Name: value`.
+    ///
+    /// # Errors
+    /// It is no header line.
+    pub fn header(mut self, line: &str) -> Result<Self, ExplainError> {
+        let (name, value) = split_line(line)?;
+        self.headers.push((name.to_owned(), value.to_owned()));
+        Ok(self)
+    }
+
+    /// Whether the page may read the URL without CORS.
+    pub(crate) fn is_same_origin(&self) -> bool {
+        self.url.origin().ascii_serialization() == self.page && self.page != "null"
+    }
+
+    pub(crate) fn probe(&self) -> Probe {
+        let options = FetchProbe {
+            method: Some(self.method.clone()),
+            mode: Some(self.mode.clone()),
+            credentials: Some(self.credentials.clone()),
+            headers: self.headers.clone(),
+            ..FetchProbe::default()
+        };
+        Probe::Fetch(self.url.to_string(), options)
+    }
+
+    /// The page. `names` is the address space of the hosts that are no addresses themselves.
+    pub(crate) fn client(&self, names: AddressSpace) -> Client {
+        let document = if self.page == "null" {
+            let within = Box::new(Document::page("https://embedder.invalid"));
+            Document { kind: DocumentKind::Data, origin: None, within: Some(within), ..Document::page("") }
+        } else {
+            Document::page(&self.page)
+        };
+        let mut client = Client::of(&document, "/");
+        client.address_space = match Url::parse(&self.page) {
+            Ok(url) => literal_space(&url).unwrap_or(AddressSpace::Public),
+            Err(_) => AddressSpace::Public,
+        };
+        client.space_of_names = names;
+        // Whoever is asked is taken to say yes; a note says that somebody is asked.
+        client.local_network_permission = Permission::Granted;
+        client
+    }
+}
+
+/// The address space that a URL's host states by itself: an address, or a name for this machine.
+pub(crate) fn literal_space(url: &Url) -> Option<AddressSpace> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(AddressSpace::of(IpAddr::V4(address))),
+        Host::Ipv6(address) => Some(AddressSpace::of(IpAddr::V6(address))),
+        Host::Domain(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            (name == "localhost" || name.ends_with(".localhost")).then_some(AddressSpace::Loopback)
+        }
+    }
+}
+
+fn page_origin(page: &str) -> Result<String, ExplainError> {
+    if page == "null" {
+        return Ok(page.to_owned());
+    }
+    match Url::parse(page) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url.origin().ascii_serialization()),
+        Ok(url) if matches!(url.scheme(), "file" | "data") => Err(ExplainError::Usage(format!(
+            "a page from a {}: URL has an opaque origin: write --page null",
+            url.scheme()
+        ))),
+        _ => Err(ExplainError::Usage(format!(
+            "{page:?} is not the origin of a page: write scheme://host or scheme://host:port, such as \
+             https://app.example, or null for an opaque origin"
+        ))),
+    }
+}
+
+/// Name and value of a header line.
+pub(crate) fn split_line(line: &str) -> Result<(&str, &str), ExplainError> {
+    let fault = |why: &str| {
+        // What stands in the line may be secret.
+        let shown: String = line.chars().take_while(|character| *character != ':').take(40).collect();
+        Err(ExplainError::Usage(format!("{shown:?} … is not a header line: {why}; write 'Name: value'")))
+    };
+    let Some((name, value)) = line.split_once(':') else { return fault("it has no colon") };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return fault("what stands before the colon is not a header name");
+    }
+    if value.contains(['\0', '\r', '\n']) {
+        return fault("the value holds a line break or NUL");
+    }
+    Ok((name, value.trim_matches([' ', '\t'])))
+}
