@@ -21,6 +21,7 @@ mod placement;
 mod predict;
 mod probe;
 mod reason;
+mod recording;
 mod requirement;
 mod schema;
 mod source_map;
@@ -41,5 +42,6 @@ pub use probe::{
     XhrProbe,
 };
 pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
+pub use recording::Recording;
 pub use requirement::{Requirement, requirement, requirements};
 pub use schema::case_file_schema;

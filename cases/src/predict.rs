@@ -61,7 +61,7 @@ impl Case {
 }
 
 /// Request headers that tell of cross-origin rules: predicted outcomes say of each what was sent, or that it was not.
-const TOLD: [&str; 5] =
+pub(crate) const TOLD: [&str; 5] =
     ["access-control-request-headers", "access-control-request-method", "authorization", "cookie", "origin"];
 
 /// Engines do not name these apart in the same way, and no standard asks them to.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod by_hand;
+mod coverage;
 mod explain;
 mod html;
 mod junit;
@@ -18,6 +19,9 @@ mod text;
 mod verdict;
 
 pub use by_hand::{curl, curl_expected, javascript};
+pub use coverage::{
+    AreaCoverage, Coverage, PairsCoverage, RequirementCoverage, render_coverage_html, render_coverage_table,
+};
 pub use html::render_html;
 pub use junit::render_junit;
 pub use markdown::render_markdown;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crosscheck_cases::standard::Decision;
-use crosscheck_cases::{Difference, Level, Outcome, Stated};
+use crosscheck_cases::{Difference, Level, Outcome, Recording, Stated};
 use crosscheck_servers::Exchange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,30 @@ pub struct Summary {
     pub requests: u64,
     /// Requests for each second of the run.
     pub requests_per_second: f64,
+}
+
+impl RunRecord {
+    /// What was observed, as test data for the executable standard.
+    #[must_use]
+    pub fn recording(&self) -> Recording {
+        let mut recording = Recording {
+            agent: self.agent.name.clone(),
+            version: self.agent.version.clone(),
+            started: self.started.clone(),
+            ..Recording::default()
+        };
+        for result in &self.results {
+            match (result.verdict, &result.observed) {
+                (Verdict::Pass, Some(observed)) => {
+                    let recorded = result.case.recorded(observed);
+                    recording.passed.insert(result.id.clone(), recorded);
+                }
+                (Verdict::Known, _) => recording.deviates.push(result.id.clone()),
+                _ => {}
+            }
+        }
+        recording
+    }
 }
 
 impl Summary {

@@ -1,7 +1,9 @@
 //! Which requirements the model decides, read from its own text: an id that it names is one that it decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+
+use serde::Deserialize;
 
 /// The text of every file of the model in which a rule can stand.
 const SOURCES: [&str; 22] = [
@@ -59,6 +61,37 @@ static MODELLED: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| &NAMED.cons
 #[must_use]
 pub fn modelled() -> &'static BTreeSet<&'static str> {
     &MODELLED
+}
+
+/// What the model leaves out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+enum LeftOut {
+    Requirement { requirement: String, why: String },
+    Probe { probe: String, member: Option<String>, why: String },
+}
+
+static NOT_MODELLED: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let rows: Vec<LeftOut> =
+        serde_json::from_str(include_str!("../../not-modelled.json")).expect("the crate's own file is sound");
+    let mut listed = BTreeMap::new();
+    for row in rows {
+        let (name, why) = match row {
+            LeftOut::Requirement { requirement, why } => (requirement, why),
+            LeftOut::Probe { probe, member, why } => {
+                (member.map_or(probe.clone(), |member| format!("{probe}.{member}")), why)
+            }
+        };
+        assert!(listed.insert(name.clone(), why).is_none(), "{name} stands twice");
+    }
+    listed
+});
+
+/// What the model does not decide, with the reason (`cases/not-modelled.json`): by requirement, or by probe
+/// (`evaluate`, `xhr.abort`).
+#[must_use]
+pub fn not_modelled() -> &'static BTreeMap<String, String> {
+    &NOT_MODELLED
 }
 
 /// The ids among them that a wrong agent can break: the others only follow from these.

@@ -35,7 +35,7 @@ mod websocket;
 mod xhr;
 
 pub use client::{Client, EmbedderPolicy};
-pub use coverage::{consulted, modelled};
+pub use coverage::{consulted, modelled, not_modelled};
 pub use fetch::NetworkError;
 pub use lna::{Access, AddressSpace, Permission};
 pub use machine::{Answer, Failure, Machine, Message, MessageKind, Next, Received, SocketEvent};

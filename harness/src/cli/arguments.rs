@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Explain(Box<ExplainArguments>),
     /// Make reports from run records
     Report(ReportArguments),
+    /// Say requirement by requirement what is modelled, which cases there are, and what runs proved
+    Coverage(CoverageArguments),
     /// Measure a browser's own request ceiling beside the suite's rate
     Bench(BenchArguments),
     /// Say which browsers and drivers are here, and how to get the rest
@@ -220,6 +222,22 @@ pub(crate) enum ExplainFormat {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CoverageArguments {
+    /// Run records whose passed cases count as proof: run.json files, or folders with them
+    #[arg(value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The folder of case files, or one file
+    #[arg(long, default_value = SUITE, value_name = "PATH")]
+    pub(crate) suite: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Also write a page for people
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
     /// Run records, or folders with them. Without further options a table is printed
     #[arg(required = true, value_name = "RUN")]
@@ -236,6 +254,9 @@ pub(crate) struct ReportArguments {
     /// All run records in one list
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// The observed outcomes as test data, <agent>.json.gz
+    #[arg(long, value_name = "DIR")]
+    pub(crate) recordings: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

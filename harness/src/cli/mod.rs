@@ -7,6 +7,7 @@ macro_rules! say {
 
 mod arguments;
 mod bench;
+mod coverage;
 mod doctor;
 mod explain;
 mod failure;
@@ -63,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Show(options) => show::show(&options),
             Command::Explain(options) => explain::explain(&options).await,
             Command::Report(options) => report::report(&options),
+            Command::Coverage(options) => coverage::coverage(&options),
             Command::Bench(options) => bench::bench(options).await,
             Command::Doctor => doctor::doctor(),
             Command::Guard { folder } => crosscheck::guard::watch(folder)

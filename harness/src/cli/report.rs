@@ -1,6 +1,10 @@
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crosscheck_reports::{RunRecord, read_runs, render_html, render_junit, render_markdown, render_table};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::arguments::ReportArguments;
 use super::{Ended, Failure};
@@ -11,7 +15,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
     for path in &arguments.runs {
         records.extend(read_runs(path).map_err(|error| Failure::Usage(error.to_string()))?);
     }
-    let outputs = [&arguments.html, &arguments.junit, &arguments.markdown, &arguments.json];
+    let outputs = [&arguments.html, &arguments.junit, &arguments.markdown, &arguments.json, &arguments.recordings];
     if outputs.iter().all(|output| output.is_none()) {
         super::write_out(&render_table(&records));
     }
@@ -28,7 +32,23 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
         let text = serde_json::to_string(&records).map_err(|error| Failure::Environment(error.to_string()))?;
         write(path, &text)?;
     }
+    if let Some(folder) = &arguments.recordings {
+        for record in &records {
+            write_recording(folder, record)?;
+        }
+    }
     Ok(Ended::AsExpected)
+}
+
+/// Keeps what a run observed as test data.
+fn write_recording(folder: &Path, record: &RunRecord) -> Result<(), Failure> {
+    let path = folder.join(format!("{}.json.gz", record.agent.name));
+    let fault =
+        |error: &dyn std::fmt::Display| Failure::Environment(format!("{}: cannot be written: {error}", path.display()));
+    let text = serde_json::to_vec(&record.recording()).map_err(|error| fault(&error))?;
+    let file = std::fs::File::create(&path).map_err(|error| fault(&error))?;
+    let mut out = GzEncoder::new(file, Compression::best());
+    out.write_all(&text).and_then(|()| out.finish().map(drop)).map_err(|error| fault(&error))
 }
 
 /// Writes every report of a run beside its records, and prints the table. Returns where the report for people is.

@@ -357,8 +357,7 @@ fn steps(decisions: &[Decision], blocked: Option<NetworkError>) -> Vec<Step> {
     for (position, decision) in decisions.iter().enumerate() {
         let decides = deciding == Some(position);
         let ordinary = ORDINARY.iter().any(|prefix| decision.requirement.starts_with(prefix));
-        let repeated =
-            steps.iter().any(|step| step.requirement == decision.requirement && step.after == decision.after);
+        let repeated = steps.iter().any(|step| step.requirement == decision.requirement);
         let Some(row) = requirement(&decision.requirement).filter(|_| decides || !(ordinary || repeated)) else {
             continue;
         };

@@ -87,6 +87,7 @@ impl Question {
         client.space_of_names = names;
         // Whoever is asked is taken to say yes; a note says that somebody is asked.
         client.local_network_permission = Permission::Granted;
+        client.loopback_network_permission = Permission::Granted;
         client
     }
 }

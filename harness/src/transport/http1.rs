@@ -103,9 +103,15 @@ impl Connection {
         .await;
         let mut buffer = BytesMut::new();
         let reading = read(&mut *self.0, &mut buffer, is_head, patience.is_some());
-        let ended = match patience {
-            Some(patience) => tokio::time::timeout(patience, reading).await.unwrap_or(End::Enough),
-            None => reading.await,
+        let in_time = match patience {
+            Some(patience) => tokio::time::timeout(patience, reading).await.ok(),
+            None => Some(reading.await),
+        };
+        let ended = match in_time {
+            Some(ended) => ended,
+            // Nothing came so far: the whole time-out is waited for that.
+            None if buffer.is_empty() => read(&mut *self.0, &mut buffer, is_head, true).await,
+            None => End::Enough,
         };
         let broken = |why: Option<String>| Trouble::Broken { host: host(url), why };
         let reading = match &ended {

@@ -212,7 +212,7 @@ fn an_archive_tells_what_failed_and_why(#[case] name: &str) {
         .collect();
     let gone = match name {
         // Only Chromium says that the connection failed.
-        "chromium.har" => json!(["GET", "", ["failed", true, null, null]]),
+        "chromium.har" => json!(["GET", "", ["failed", true, "connection-failed", "fetch.fetch-method.12.3"]]),
         _ => json!(["GET", "", ["undecided", false, null, null]]),
     };
     let expected = [
