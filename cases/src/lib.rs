@@ -38,7 +38,7 @@ pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, Wir
 pub use placement::{Placed, place, strip_tokens};
 pub use predict::{Prediction, outcome, wire_message};
 pub use probe::{
-    BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, Probe, Reading, WebSocketProbe,
+    BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, LoadProbe, Loader, Probe, Reading, WebSocketProbe,
     XhrProbe,
 };
 pub use reason::{Reason, ReasonClass, reason_class, reason_classes};

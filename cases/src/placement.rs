@@ -106,6 +106,7 @@ impl PageResult {
         for event in self.events.iter_mut().flatten() {
             *event = strip_tokens(event);
         }
+        self.seen.values_mut().for_each(strip_value);
         if let Some(value) = &mut self.value {
             strip_value(value);
         }

@@ -261,7 +261,7 @@ impl Told<'_> {
             return Verdict::Undecided;
         }
         match self.result.result {
-            ResultKind::Response | ResultKind::Sent | ResultKind::Value => match self.result.response_type {
+            ResultKind::Response | ResultKind::Loaded | ResultKind::Sent | ResultKind::Value => match self.result.response_type {
                 Some(ResponseType::Opaque | ResponseType::Opaqueredirect) => Verdict::Opaque,
                 _ => Verdict::Readable,
             },
