@@ -512,7 +512,15 @@
         element.removeAttribute("src");
         element.load();
       });
-      return whenLoaded(element, cleanups, () => (element.src = url), { seen, load: "loadeddata" });
+      const loaded = whenLoaded(element, cleanups, () => (element.src = url), { load: "loadeddata" });
+      return loaded.then(async (ended) => {
+        if (ended.result !== "loaded") return ended;
+        // Some engines tell the size, and have a picture to draw, only after their own event.
+        while (name === "video" && element.videoWidth === 0) {
+          await new Promise((resolve) => element.addEventListener("resize", resolve, { once: true }));
+        }
+        return { ...ended, seen: seen() };
+      });
     };
   }
 
@@ -542,8 +550,8 @@
 
   let fonts = 0;
 
-  // A frame's document tells that it is there by a message to its parent, or by a frame of its own, whose number
-  // anybody may read: an error page has neither.
+  // A framed document of a case has a frame of its own, whose number anybody may read, and sends a message: an error
+  // page has neither.
   function frameLoader(name, source) {
     return (url, step, cleanups) => {
       const element = keep(cleanups, document.createElement(name));
@@ -562,12 +570,11 @@
           element.remove();
         });
         element.addEventListener("load", () => {
-          if (seen.message !== undefined) return;
           const inner = element.contentWindow;
-          if (inner && inner.length === 0) {
-            resolve({ result: "network-error" });
-          } else if (!inner) {
+          if (!inner) {
             resolve({ result: "loaded", seen });
+          } else if (inner.length === 0) {
+            resolve({ result: "network-error" });
           }
         });
         element.addEventListener("error", () => resolve({ result: "network-error" }));

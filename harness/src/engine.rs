@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crosscheck_cases::{Case, DocumentKind};
+use crosscheck_cases::{Case, DocumentKind, Loader, Probe};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -84,14 +84,21 @@ pub struct Reasons {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unheard {
-    /// The kind.
-    pub kind: DocumentKind,
+    /// The kind; where it is left out, any.
+    #[serde(default)]
+    pub kind: Option<DocumentKind>,
     /// Only where it is sandboxed.
     #[serde(default)]
     pub sandboxed: bool,
     /// Only messages about this probe.
     #[serde(default)]
     pub probe: Option<String>,
+    /// Only messages about what this loads.
+    #[serde(default)]
+    pub element: Option<Loader>,
+    /// Only messages that mean one of these classes; where there are none, all.
+    #[serde(default)]
+    pub classes: Vec<String>,
 }
 
 /// Where an engine's messages are read.
@@ -195,12 +202,16 @@ impl Reasons {
         let Some(reason) = &case.stated.then.reason else { return false };
         let page = &case.stated.page;
         let unheard = self.unheard.iter().any(|unheard| {
-            unheard.kind == page.kind
+            unheard.kind.is_none_or(|kind| kind == page.kind)
                 && (!unheard.sandboxed || page.sandbox.is_some())
                 && unheard
                     .probe
                     .as_deref()
                     .is_none_or(|name| case.stated.when.last().is_some_and(|probe| probe.name() == name))
+                && unheard.element.is_none_or(|element| {
+                    matches!(case.stated.when.last(), Some(Probe::Load(_, options)) if options.element == element)
+                })
+                && (unheard.classes.is_empty() || reason.classes.iter().all(|class| unheard.classes.contains(class)))
         });
         self.given() && !self.partial && !unheard && !reason.classes.iter().any(|class| self.silent.contains(class))
     }

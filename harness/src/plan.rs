@@ -2,13 +2,15 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 
-use crosscheck_cases::{Case, Document, DocumentKind};
+use crosscheck_cases::{Case, Document, DocumentKind, LoadProbe, Loader, Probe};
 
 /// A top-level page with everything that it embeds, opens and starts, and the cases that run in each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     /// The documents and workers; the first is the top-level page, and each stands after what it is in.
     pub(crate) nodes: Vec<Node>,
+    /// Whether its cases load audio or video, which browsers put off in a tab that nobody looks at.
+    pub(crate) media: bool,
 }
 
 /// One document or worker.
@@ -25,15 +27,16 @@ pub(crate) struct Node {
 /// same top-level page.
 pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
-    let mut window_of: HashMap<(&Document, bool), usize> = HashMap::new();
+    let mut window_of: HashMap<(&Document, bool, bool), usize> = HashMap::new();
     let mut node_of: HashMap<(usize, &Document), usize> = HashMap::new();
     for (position, case) in cases.iter().enumerate() {
         let document = &case.stated.page;
         if document.kind == DocumentKind::None {
             continue;
         }
-        let window = *window_of.entry((document.top(), opens_popup(document))).or_insert_with(|| {
-            windows.push(Window { nodes: Vec::new() });
+        let media = loads_media(case);
+        let window = *window_of.entry((document.top(), opens_popup(document), media)).or_insert_with(|| {
+            windows.push(Window { nodes: Vec::new(), media });
             windows.len() - 1
         });
         let node = node(&mut windows, window, document, &mut node_of);
@@ -62,10 +65,17 @@ fn opens_popup(document: &Document) -> bool {
     document.kind == DocumentKind::Popup || document.within.as_deref().is_some_and(opens_popup)
 }
 
+/// Whether a case loads audio or video.
+fn loads_media(case: &Case) -> bool {
+    case.stated.when.iter().any(|probe| {
+        matches!(probe, Probe::Load(_, LoadProbe { element: Loader::Audio | Loader::Video | Loader::Track, .. }))
+    })
+}
+
 impl Window {
-    /// Whether it opens pop-ups.
+    /// Whether it opens pop-ups or loads audio or video.
     pub(crate) fn needs_focus(&self) -> bool {
-        self.nodes.iter().any(|node| node.document.kind == DocumentKind::Popup)
+        self.media || self.nodes.iter().any(|node| node.document.kind == DocumentKind::Popup)
     }
 
     /// The last two labels of the host of its page, or an address as a whole.
