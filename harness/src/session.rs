@@ -165,7 +165,7 @@ impl Session {
             self.tabs.push(within(self.client.window()).await?);
         }
         while self.tabs.len() <= tab {
-            let opened = within(self.client.new_window(true)).await?.handle;
+            let opened = within(self.client.new_window(false)).await?.handle;
             self.tabs.push(opened);
         }
         if self.current_tab != tab {
