@@ -9,6 +9,8 @@ use crosscheck_cases::{Case, Document, DocumentKind, LoadProbe, Loader, Probe};
 pub(crate) struct Window {
     /// The documents and workers; the first is the top-level page, and each stands after what it is in.
     pub(crate) nodes: Vec<Node>,
+    /// Whether it opens pop-ups, itself or in the scripts of its cases.
+    pub(crate) opens_popups: bool,
     /// Whether its cases load audio or video, which browsers put off in a tab that nobody looks at.
     pub(crate) media: bool,
 }
@@ -34,9 +36,11 @@ pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
         if document.kind == DocumentKind::None {
             continue;
         }
+        // Pop-ups take the focus and are refused to pages that do not have it, so they have windows of their own.
+        let opens_popups = opens_popup(document) || case.stated.when.iter().any(calls_open);
         let media = loads_media(case);
-        let window = *window_of.entry((document.top(), opens_popup(document), media)).or_insert_with(|| {
-            windows.push(Window { nodes: Vec::new(), media });
+        let window = *window_of.entry((document.top(), opens_popups, media)).or_insert_with(|| {
+            windows.push(Window { nodes: Vec::new(), opens_popups, media });
             windows.len() - 1
         });
         let node = node(&mut windows, window, document, &mut node_of);
@@ -59,8 +63,12 @@ pub(crate) fn order(windows: &mut [Window]) {
     });
 }
 
-/// Whether a pop-up stands in the chain of what the document is in. Pop-ups take the focus and are refused to pages
-/// that do not have it, so they have windows of their own.
+/// Whether a step's script opens a window.
+fn calls_open(step: &Probe) -> bool {
+    matches!(step, Probe::Evaluate(script, _) if script.contains("window.open("))
+}
+
+/// Whether a pop-up stands in the chain of what the document is in.
 fn opens_popup(document: &Document) -> bool {
     document.kind == DocumentKind::Popup || document.within.as_deref().is_some_and(opens_popup)
 }
@@ -73,9 +81,9 @@ fn loads_media(case: &Case) -> bool {
 }
 
 impl Window {
-    /// Whether it opens pop-ups or loads audio or video.
+    /// Whether it has to be in the tab that has the focus: it opens pop-ups, or loads audio or video.
     pub(crate) fn needs_focus(&self) -> bool {
-        self.media || self.nodes.iter().any(|node| node.document.kind == DocumentKind::Popup)
+        self.opens_popups || self.media
     }
 
     /// The last two labels of the host of its page, or an address as a whole.
