@@ -345,15 +345,18 @@
   }
 
   function evaluateProbe(expression) {
+    // What the expression may use (tools.js). What it made is removed at its end.
+    const { clear, ...tools } = crosscheckTools();
     const result = (async () => {
       try {
-        const value = await new Function(`return (async () => (${expression}))();`)();
+        const code = new Function(...Object.keys(tools), `return (async () => (${expression}))();`);
+        const value = await code(...Object.values(tools));
         return { result: "value", value: value === undefined ? null : JSON.parse(JSON.stringify(value)) };
       } catch (error) {
         return exception(error);
       }
     })();
-    return { result };
+    return { result, stop: clear };
   }
 
   // --- Loads by elements, style sheets and workers -------------------------------------------------------------------

@@ -10,6 +10,8 @@ use crate::plan::{Node, Window};
 
 /// The code that runs in the browser.
 const RUNNER: &str = include_str!("../page/runner.js");
+/// What evaluated expressions may use.
+const TOOLS: &str = include_str!("../page/tools.js");
 
 /// The path, below a case's token, that marks the beginning of a step in the servers' log.
 pub(crate) const MARK_PATH: &str = "/!step";
@@ -201,6 +203,7 @@ fn script(
         }
     }
     text.push_str("};\n");
+    text.push_str(TOOLS);
     text.push_str(RUNNER);
     text
 }
@@ -211,8 +214,10 @@ mod tests {
 
     #[test]
     fn the_runner_can_stand_in_a_script_element() {
-        assert!(!RUNNER.to_ascii_lowercase().contains("</script"));
-        assert!(!RUNNER.contains("<!--"));
+        for code in [TOOLS, RUNNER] {
+            assert!(!code.to_ascii_lowercase().contains("</script"));
+            assert!(!code.contains("<!--"));
+        }
     }
 
     #[test]
