@@ -7,6 +7,7 @@
   const config = CROSSCHECK;
   const DEFAULT_TIMEOUT_MS = 10000;
   const SOCKET_LANES = 8;
+  const EVALUATE_LANES = 8;
   const REPORT_SIZE = 200;
   const REPORT_INTERVAL_MS = 500;
   // What cases do to these must not touch the harness.
@@ -74,14 +75,20 @@
   }
 
   // Browsers let WebSockets wait for each other, Chromium up to seconds where many are under way, so they have a few
-  // lanes of their own; what waits for a time-out begins early.
+  // lanes of their own. So have evaluated expressions: many open frames and popups, and a browser that starts a process
+  // for each site does not answer for seconds. What waits for a time-out begins early.
   async function runCases() {
     const has = (one, test) => one.steps.some(test);
     const sockets = config.cases.filter((one) => has(one, (step) => "websocket" in step));
-    const others = config.cases.filter((one) => !has(one, (step) => "websocket" in step));
+    const evaluated = config.cases.filter((one) => !sockets.includes(one) && has(one, (step) => "evaluate" in step));
+    const others = config.cases.filter((one) => !sockets.includes(one) && !evaluated.includes(one));
     const slow = (one) => has(one, (step) => "timeoutMs" in step || "timeout" in step);
-    for (const list of [sockets, others]) list.sort((one, other) => slow(other) - slow(one));
-    await Promise.all([runLanes(sockets, SOCKET_LANES), runLanes(others, config.lanes)]);
+    for (const list of [sockets, evaluated, others]) list.sort((one, other) => slow(other) - slow(one));
+    await Promise.all([
+      runLanes(sockets, SOCKET_LANES),
+      runLanes(evaluated, Math.min(EVALUATE_LANES, config.lanes)),
+      runLanes(others, config.lanes),
+    ]);
     await report({ done: true }, true);
   }
 

@@ -1,6 +1,6 @@
 // What the expressions of `evaluate` probes may use besides the browser's own: `frame`, `popup`, `ready`, `message`, `run`,
-// `thrown` (cases/README.md). The function stands alone: `run` sends its text to other documents, so that code there has the
-// tools as well.
+// `until`, `thrown` (cases/README.md). The function stands alone: `run` sends its text to other documents, so that code
+// there has the tools as well.
 function crosscheckTools() {
   const made = [];
   const heard = [];
@@ -58,6 +58,11 @@ function crosscheckTools() {
       target.postMessage({ run: String(code), tools: String(crosscheckTools), values }, "*", [port2]);
     });
 
+  // Waits for what no event tells, such as a count of frames that another process keeps.
+  const until = async (test) => {
+    while (!test()) await new Promise((resolve) => setTimeout(resolve, 4));
+  };
+
   // The name of the exception that a function throws, or null.
   const thrown = (action) => {
     try {
@@ -79,5 +84,5 @@ function crosscheckTools() {
     }
   };
 
-  return { frame, popup, ready, message, run, thrown, clear };
+  return { frame, popup, ready, message, run, until, thrown, clear };
 }
