@@ -6,8 +6,8 @@
 
   const config = CROSSCHECK;
   const DEFAULT_TIMEOUT_MS = 10000;
-  const SOCKET_LANES = 8;
-  const EVALUATE_LANES = 8;
+  // How many cases of a kind run at the same time, where that is fewer than of others.
+  const LANES = { popup: 4, socket: 8, evaluated: 8 };
   const REPORT_SIZE = 200;
   const REPORT_INTERVAL_MS = 500;
   // What cases do to these must not touch the harness.
@@ -74,21 +74,23 @@
     report({ case: one.index, page, ms: performance.now() - started });
   }
 
-  // Browsers let WebSockets wait for each other, Chromium up to seconds where many are under way, so they have a few
-  // lanes of their own. So have evaluated expressions: many open frames and popups, and a browser that starts a process
-  // for each site does not answer for seconds. What waits for a time-out begins early.
+  // Browsers let WebSockets wait for each other, Chromium up to seconds where many are under way; every pop-up may cost a
+  // process; and evaluated expressions open many frames, so that a browser that starts a process for each site does not
+  // answer for seconds. So these have a few lanes of their own. What waits for a time-out begins early.
+  function kind({ steps }) {
+    if (steps.some((step) => "evaluate" in step && /window\.open\(|popup\(/.test(step.evaluate))) return "popup";
+    if (steps.some((step) => "websocket" in step)) return "socket";
+    return steps.some((step) => "evaluate" in step) ? "evaluated" : "other";
+  }
+
   async function runCases() {
-    const has = (one, test) => one.steps.some(test);
-    const sockets = config.cases.filter((one) => has(one, (step) => "websocket" in step));
-    const evaluated = config.cases.filter((one) => !sockets.includes(one) && has(one, (step) => "evaluate" in step));
-    const others = config.cases.filter((one) => !sockets.includes(one) && !evaluated.includes(one));
-    const slow = (one) => has(one, (step) => "timeoutMs" in step || "timeout" in step);
-    for (const list of [sockets, evaluated, others]) list.sort((one, other) => slow(other) - slow(one));
-    await Promise.all([
-      runLanes(sockets, SOCKET_LANES),
-      runLanes(evaluated, Math.min(EVALUATE_LANES, config.lanes)),
-      runLanes(others, config.lanes),
-    ]);
+    const slow = (one) => one.steps.some((step) => "timeoutMs" in step || "timeout" in step);
+    const kinds = Map.groupBy(config.cases, kind);
+    const running = [...kinds].map(([name, list]) => {
+      list.sort((one, other) => slow(other) - slow(one));
+      return runLanes(list, Math.min(LANES[name] ?? config.lanes, config.lanes));
+    });
+    await Promise.all(running);
     await report({ done: true }, true);
   }
 
