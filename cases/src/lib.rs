@@ -38,8 +38,8 @@ pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, Wir
 pub use placement::{Placed, place, strip_tokens};
 pub use predict::{Prediction, outcome, wire_message};
 pub use probe::{
-    BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, LoadProbe, Loader, Probe, Reading, WebSocketProbe,
-    XhrProbe,
+    BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, LoadProbe, Loader, Probe, Reading,
+    WebSocketProbe, XhrProbe,
 };
 pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
 pub use recording::Recording;

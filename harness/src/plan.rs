@@ -65,7 +65,7 @@ pub(crate) fn order(windows: &mut [Window]) {
 
 /// Whether a step's script opens a window.
 fn calls_open(step: &Probe) -> bool {
-    matches!(step, Probe::Evaluate(script, _) if script.contains("window.open("))
+    matches!(step, Probe::Evaluate(script, _) if script.contains("window.open(") || script.contains("popup("))
 }
 
 /// Whether a pop-up stands in the chain of what the document is in.

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crosscheck_cases::{BodyKind, FetchProbe, LoadProbe, Loader, Probe, Reading, Stated, WireMessage, XhrProbe, strip_tokens};
+use crosscheck_cases::{
+    BodyKind, FetchProbe, LoadProbe, Loader, Probe, Reading, Stated, WireMessage, XhrProbe, strip_tokens,
+};
 use crosscheck_servers::Exchange;
 use serde_json::{Map, Value};
 

@@ -261,10 +261,12 @@ impl Told<'_> {
             return Verdict::Undecided;
         }
         match self.result.result {
-            ResultKind::Response | ResultKind::Loaded | ResultKind::Sent | ResultKind::Value => match self.result.response_type {
-                Some(ResponseType::Opaque | ResponseType::Opaqueredirect) => Verdict::Opaque,
-                _ => Verdict::Readable,
-            },
+            ResultKind::Response | ResultKind::Loaded | ResultKind::Sent | ResultKind::Value => {
+                match self.result.response_type {
+                    Some(ResponseType::Opaque | ResponseType::Opaqueredirect) => Verdict::Opaque,
+                    _ => Verdict::Readable,
+                }
+            }
             ResultKind::NetworkError if self.broke() => Verdict::Failed,
             ResultKind::NetworkError => Verdict::Blocked,
             ResultKind::Exception => Verdict::Refused,
