@@ -20,6 +20,7 @@ mod placeholder;
 mod placement;
 mod predict;
 mod probe;
+mod read;
 mod reason;
 mod recording;
 mod requirement;
@@ -41,6 +42,7 @@ pub use probe::{
     BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, LoadProbe, Loader, Probe, Reading,
     WebSocketProbe, XhrProbe,
 };
+pub use read::JsonFile;
 pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
 pub use recording::Recording;
 pub use requirement::{Requirement, requirement, requirements};

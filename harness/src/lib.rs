@@ -4,6 +4,7 @@
 mod attempt;
 pub mod bench;
 mod browser;
+pub mod check;
 pub mod discover;
 mod driver;
 mod engine;

@@ -24,11 +24,12 @@ pub struct Client {
     /// Whether a document above it has a trustworthy origin.
     is_below_trustworthy: bool,
     /// *Does settings prohibit mixed security contexts?*
-    pub(crate) prohibits_mixed_content: bool,
+    pub prohibits_mixed_content: bool,
     /// Whether it and all above it are trustworthy.
     pub(crate) is_secure_context: bool,
     pub(crate) referrer_policy: String,
-    pub(crate) embedder_policy: EmbedderPolicy,
+    /// The embedder policy.
+    pub embedder_policy: EmbedderPolicy,
     pub(crate) connect_policies: Vec<ConnectPolicy>,
     /// Whether it is a window (a worker otherwise).
     pub(crate) is_window: bool,

@@ -42,4 +42,5 @@ pub use machine::{Answer, Failure, Machine, Message, MessageKind, Next, Received
 pub use origin::{Origin, registrable_domain};
 pub use perform::{Performance, perform};
 pub use request::Destination;
+pub use safelist::script_may_set;
 pub use trace::Decision;

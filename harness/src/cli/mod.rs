@@ -15,6 +15,7 @@ mod list;
 mod progress;
 mod report;
 mod run;
+mod server;
 mod show;
 
 use std::io::Write as _;
@@ -63,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
             Command::List(options) => list::list(&options),
             Command::Show(options) => show::show(&options),
             Command::Explain(options) => explain::explain(&options).await,
+            Command::Server(options) => server::server(*options).await,
             Command::Report(options) => report::report(&options),
             Command::Coverage(options) => coverage::coverage(&options),
             Command::Bench(options) => bench::bench(options).await,
