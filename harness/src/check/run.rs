@@ -112,7 +112,7 @@ pub async fn check(policy: &Policy, name: &str, options: CheckOptions) -> Result
         let seconds = started.elapsed().as_secs();
         return Err(CheckError::Limits { target: policy.target.clone(), requests, seconds });
     }
-    let (findings, ignored) = accept(group(claims.concat()), policy);
+    let (findings, ignored) = accept(group(without_consequences(claims.concat())), policy);
     let mut access: Vec<Access> = access.into_inner().unwrap_or_else(PoisonError::into_inner);
     access.sort();
     access.dedup();
@@ -147,6 +147,23 @@ async fn route_claims(subject: &Subject<'_>, cost: bool) -> Vec<Claim> {
             claims
         }
     }
+}
+
+/// Leaves out what only follows from something else: where an origin is refused on a route with data, it is no news that
+/// errors and redirects keep it out as well.
+fn without_consequences(claims: Vec<Claim>) -> Vec<Claim> {
+    let causes = ["allowed-origin-refused", "default-port"];
+    let refused: Vec<String> =
+        claims.iter().filter(|claim| causes.contains(&claim.fault)).flat_map(|claim| claim.origins.clone()).collect();
+    let has_default_port = claims.iter().any(|claim| claim.fault == "default-port");
+    claims
+        .into_iter()
+        .filter(|claim| match claim.fault {
+            "bare-errors" | "redirect-bare" => !claim.origins.iter().all(|origin| refused.contains(origin)),
+            "impossible-origin" => !has_default_port,
+            _ => true,
+        })
+        .collect()
 }
 
 /// What the environment holds: headers, and a cookie.

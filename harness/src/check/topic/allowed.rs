@@ -21,15 +21,22 @@ pub(crate) async fn check(subject: &Subject<'_>) -> Vec<Claim> {
     let wishes = wishes(subject);
     let asked = join_all(wishes.iter().map(|wish| subject.ask(&wish.question))).await;
     let mut claims = Vec::new();
-    let mut plain_works = false;
+    let is_plain = |wish: &Wish| wish.question.method == "GET" && wish.question.headers.len() <= subject.secrets.len();
+    // Pages for which the plainest request works: of them a fault of another request says more.
+    let works: Vec<(&str, &str)> = wishes
+        .iter()
+        .zip(&asked)
+        .filter(|(wish, asked)| is_plain(wish) && asked.is_readable())
+        .map(|(wish, _)| (wish.question.page.as_str(), wish.question.credentials.as_str()))
+        .collect();
     for (wish, asked) in wishes.iter().zip(&asked) {
-        let plain = wish.question.method == "GET" && wish.question.headers.len() <= subject.secrets.len();
-        plain_works |= plain && asked.is_readable();
-        if let Some(fault) = blame(wish, asked, plain_works) {
+        if let Some(fault) =
+            blame(wish, asked, works.contains(&(wish.question.page.as_str(), wish.question.credentials.as_str())))
+        {
             claims.push(claim(subject, fault, wish, asked));
         }
         claims.extend(exposed(subject, wish, asked));
-        if plain {
+        if is_plain(wish) {
             claims.extend(not_as_stated(subject, asked));
         }
     }
