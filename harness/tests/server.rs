@@ -5,11 +5,11 @@ mod servers;
 
 use std::collections::BTreeMap;
 
-use crosscheck::check::{CheckOptions, CheckRecord, FAULTS, Severity, check, parse_policy};
+use crosscheck::check::{CheckError, CheckOptions, CheckRecord, FAULTS, Severity, check, parse_policy};
 use crosscheck::transport::Trust;
-use crosscheck_servers::{Stage, StageConfig, Token};
+use crosscheck_servers::{Behaviour, Route, Site, Stage, StageConfig, Token};
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use servers::{Wrong, all, policy, site};
 
@@ -77,6 +77,71 @@ fn all_44_faults_have_a_server_and_all_kinds_of_findings_are_found_somewhere() {
     for server in servers.iter().filter(|server| server.control) {
         assert!(!server.expect.values().any(|severity| severity == Severity::Hole.name()), "{}", server.name);
     }
+}
+
+/// A check of one route with this behaviour, with little patience.
+async fn trouble(behaviour: Value) -> Result<CheckRecord, CheckError> {
+    let stage = Stage::start(StageConfig::default()).await.expect("a stage");
+    let token = Token::random();
+    let address = stage.addresses()[0];
+    let mut site = Site::new();
+    let origin = format!("http://{address}").parse().expect("an origin");
+    site.insert(
+        Route { origin, path: "/items".to_owned() },
+        serde_json::from_value::<Behaviour>(behaviour).expect("a behaviour"),
+    );
+    stage.publish(token.clone(), site);
+    let policy = json!({
+        "target": format!("http://{address}/{token}"),
+        "allow": { "origins": ["https://app.test"], "methods": ["GET"] },
+        "routes": [{ "path": "/items" }],
+        "limits": { "timeout-seconds": 1, "seconds": 10 }
+    });
+    let policy = parse_policy(std::path::Path::new("policy.json"), &policy.to_string()).expect("a sound policy");
+    let options = CheckOptions { changes: false, cost: false, trust: Trust::Roots };
+    check(&policy, "policy.json", options).await
+}
+
+#[rstest]
+#[case::garbage(json!({ "verbatim": "\u0000\u00ff garbage\r\n\r\n" }), "is not HTTP")]
+#[case::reset(json!({ "fault": "reset" }), "broke before there was a response")]
+#[case::closes(json!({ "fault": "close" }), "broke before there was a response")]
+#[case::silent(json!({ "fault": "never-answer" }), "did not answer within 1 seconds")]
+#[case::dies(json!({ "rules": [{ "if": { "request": { "from": 5 } }, "then": { "fault": "reset" } }], "preflight": { "fault": "reset" } }), "stopped to answer")]
+#[tokio::test]
+async fn a_server_that_cannot_be_asked_is_an_error_that_says_why(#[case] behaviour: Value, #[case] message: &str) {
+    let error = trouble(behaviour).await.expect_err("no check").to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[tokio::test]
+async fn a_huge_answer_is_read_in_part_and_checked() {
+    let huge = json!({ "headers": [["Access-Control-Allow-Origin", "https://app.test"]], "body": { "fill": 100_000_000 } });
+    let record = trouble(huge).await.expect("a check");
+    assert!(record.findings.is_empty(), "{}", explained(&record));
+}
+
+#[rstest]
+#[case(r#"{ "origins": ["https://App.test"] }"#, "browsers never send")]
+#[case(r#"{ "origins": ["https://app.test:443"] }"#, "browsers never send")]
+#[case(r#"{ "origins": ["https://app.test/path"] }"#, "browsers never send")]
+#[case(r#"{ "origins": ["https://bücher.test"] }"#, "they send \"https://xn--bcher-kva.test\"")]
+#[case(r#"{ "origins": ["app.test"] }"#, "is not an origin")]
+#[case(r#"{ "origins": ["*"], "credentials": true }"#, "no page is kept out")]
+#[case(r#"{ "origins": ["null"], "credentials": true }"#, "sandboxed frame")]
+#[case(r#"{ "origins": ["http://app.test"], "credentials": true }"#, "between a user and that http page")]
+#[case(r#"{ "origins": ["https://*.co.uk"] }"#, "everybody can have a name below co.uk")]
+#[case(r#"{ "origins": [], "methods": ["TRACE"] }"#, "browsers let no script send TRACE")]
+#[case(r#"{ "origins": [], "methods": ["patch"] }"#, "the usual one is PATCH")]
+#[case(r#"{ "origins": [], "request-headers": ["Cookie"] }"#, "browsers let no script set Cookie")]
+#[case(r#"{ "origins": [], "expose": ["Set-Cookie"] }"#, "no script ever reads")]
+#[case(r#"{ "origins": [], "max-age": 100000 }"#, "longer than 86400")]
+fn a_faulty_policy_is_refused_in_its_place(#[case] allow: &str, #[case] message: &str) {
+    let text = format!("{{ \"target\": \"http://127.0.0.1:1\", \"allow\": {allow}, \"routes\": [{{ \"path\": \"/\" }}] }}");
+    let faults = parse_policy(std::path::Path::new("policy.json"), &text).expect_err("a faulty policy").faults;
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].message.contains(message), "{faults:?}");
+    assert!(faults[0].column > 40, "{faults:?}");
 }
 
 #[test]

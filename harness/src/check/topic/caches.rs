@@ -81,7 +81,7 @@ fn judge(subject: &Subject<'_>, variants: &[Variant]) -> Option<Claim> {
     let without = answers.iter().find(|(variant, _)| variant.who == "no Origin");
     let default = without
         .and_then(|(_, answer)| value(answer, "access-control-allow-origin"))
-        .filter(|origin| origin != "*" && silent.iter().any(|(variant, _)| variant.who == "no Origin"));
+        .filter(|origin| origin != "*" && silent.iter().all(|(variant, _)| variant.who == "no Origin"));
     let who: Vec<&str> = silent.iter().map(|(variant, _)| variant.who.as_str()).collect();
     let (fault, said) = match default {
         Some(origin) => (

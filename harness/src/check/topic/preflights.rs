@@ -204,8 +204,12 @@ async fn age_and_network(subject: &Subject<'_>, page: &str) -> Vec<Claim> {
         ("Access-Control-Request-Private-Network", "true"),
     ];
     let network = subject.send("OPTIONS", &subject.url, &headers).await;
-    if network.last().is_some_and(|answer| answer.headers.contains("access-control-allow-private-network")) {
-        let said = "A preflight is answered with Access-Control-Allow-Private-Network.";
+    if network
+        .last()
+        .and_then(|answer| value(answer, "access-control-allow-private-network"))
+        .is_some_and(|sent| sent == "true")
+    {
+        let said = "A preflight is answered with Access-Control-Allow-Private-Network: true.";
         claims.push(Claim::new("allow-private-network", Severity::Hygiene, subject.path(), said, &network));
     }
     claims
