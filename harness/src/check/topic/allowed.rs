@@ -203,7 +203,7 @@ fn exposed(subject: &Subject<'_>, wish: &Wish, asked: &Asked) -> Option<Claim> {
             if answer.headers.contains(&name) {
                 !asked.page.headers.contains_key(&name)
             } else {
-                !listed.contains(&name) && !(any && wish.question.credentials != "include")
+                !(listed.contains(&name) || any && wish.question.credentials != "include")
             }
         })
         .collect();

@@ -31,11 +31,11 @@ pub(crate) async fn check(subject: &Subject<'_>) -> Vec<Claim> {
     }
     let mut claims: Vec<Claim> = judge(subject, &variants).into_iter().collect();
     claims.extend(lost(subject, &variants));
-    if subject.route.role == Role::Data {
-        if let Some(first) = subject.samples().first() {
-            claims.extend(copied(subject, first).await);
-            claims.extend(renewed(subject, first).await);
-        }
+    if subject.route.role == Role::Data
+        && let Some(first) = subject.samples().first()
+    {
+        claims.extend(copied(subject, first).await);
+        claims.extend(renewed(subject, first).await);
     }
     claims
 }
