@@ -95,7 +95,7 @@ async fn trouble(behaviour: Value) -> Result<CheckRecord, CheckError> {
         "target": format!("http://{address}/{token}"),
         "allow": { "origins": ["https://app.test"], "methods": ["GET"] },
         "routes": [{ "path": "/items" }],
-        "limits": { "timeout-seconds": 1, "seconds": 10 }
+        "limits": { "timeout-seconds": 1, "seconds": 120 }
     });
     let policy = parse_policy(std::path::Path::new("policy.json"), &policy.to_string()).expect("a sound policy");
     let options = CheckOptions { changes: false, cost: false, trust: Trust::Roots };
