@@ -60,7 +60,7 @@ async fn more_than_declared(subject: &Subject<'_>, page: &str, is_loose: bool) -
         ["PUT", "PATCH", "DELETE"].into_iter().filter(|name| !subject.allow.methods.iter().any(|one| one == name));
     let methods: Vec<(&str, Asked)> = join_all(methods.map(|method| {
         let question = Question { method: method.to_owned(), ..basic.clone() };
-        async move { (method, preflight_only(subject, question).await) }
+        async move { (method, subject.ask(&question).await) }
     }))
     .await;
     let more: Vec<&(&str, Asked)> = methods.iter().filter(|(_, asked)| asked.gets_through()).collect();
@@ -75,18 +75,13 @@ async fn more_than_declared(subject: &Subject<'_>, page: &str, is_loose: bool) -
     }
     if !subject.allow.request_headers.iter().any(|name| name == "*") {
         let question = Question { headers: vec![(STRANGE.to_owned(), "1".to_owned())], ..basic };
-        let asked = preflight_only(subject, question).await;
+        let asked = subject.ask(&question).await;
         if asked.preflight().is_some() && asked.gets_through() {
             let said = format!("A page of {page} may set {STRANGE}, which no policy names.");
             claims.push(Claim::new("echoed-request-headers", severity, subject.path(), said, &asked));
         }
     }
     claims
-}
-
-/// Asks with a method that may change something only as far as the preflight.
-async fn preflight_only(subject: &Subject<'_>, question: Question) -> Asked {
-    subject.ask(&question).await
 }
 
 /// Origins that are kept out: does a preflight let them through all the same?
@@ -97,7 +92,7 @@ async fn others(subject: &Subject<'_>, is_loose: bool) -> Vec<Claim> {
     for credentials in ["include", "omit"] {
         let question =
             Question { credentials: credentials.to_owned(), page: UNKNOWN.to_owned(), ..declared(subject, UNKNOWN) };
-        let asked = preflight_only(subject, question.clone()).await;
+        let asked = subject.ask(&question).await;
         if asked.preflight().is_none() || !asked.gets_through() || asked.is_readable() {
             continue;
         }
@@ -192,7 +187,7 @@ async fn vary(subject: &Subject<'_>, page: &str) -> Vec<Claim> {
 /// Access-Control-Max-Age, and private networks.
 async fn age_and_network(subject: &Subject<'_>, page: &str) -> Vec<Claim> {
     let mut claims = Vec::new();
-    let asked = preflight_only(subject, declared(subject, page)).await;
+    let asked = subject.ask(&declared(subject, page)).await;
     if let Some(answer) = asked.preflight().filter(|_| asked.gets_through())
         && let Some(said) = age_fault(value(answer, "access-control-max-age").as_deref(), subject.allow.max_age)
     {
