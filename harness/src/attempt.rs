@@ -74,16 +74,28 @@ pub(crate) struct Setting<'s> {
     pub(crate) expectations: &'s Expectations,
     /// How many cases of a document run at the same time.
     pub(crate) lanes: usize,
+    /// Whether the driver is asked nothing once pages that make many frames are loaded.
+    pub(crate) busy_with_frames: bool,
 }
 
-/// Runs the cases that need a browser; `settle` gets each as soon as it is settled. Returns why the session has to be
-/// given up, where it has: the cases that were not settled then have no result.
+/// What is left of the session after an attempt.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It can be used again.
+    Ready,
+    /// All cases are settled, but the driver has a long backlog: a new one is sooner there.
+    Spent,
+    /// It has to be given up, and why: cases that were not settled have no result.
+    Lost(String),
+}
+
+/// Runs the cases that need a browser; `settle` gets each as soon as it is settled.
 pub(crate) async fn attempt(
     setting: Setting<'_>,
     session: &mut Session,
     cases: &[&Case],
     settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
-) -> Result<Option<String>, RunError> {
+) -> Result<End, RunError> {
     let mut batch = Batch::publish(setting, cases);
     let driven = batch.drive(session, settle).await;
     for token in batch.tokens() {
@@ -108,6 +120,8 @@ struct Batch<'b> {
     reported: HashMap<usize, (Attempt, u32)>,
     messages: Messages,
     looks: u32,
+    /// Whether the driver is asked nothing once the pages are loaded, all at once.
+    unasked: bool,
 }
 
 impl<'b> Batch<'b> {
@@ -120,11 +134,13 @@ impl<'b> Batch<'b> {
         }
         let mut windows = plan(cases);
         order(&mut windows);
+        let unasked = setting.busy_with_frames && windows.iter().any(Window::makes_many_frames);
+        // The lanes are shared by as many pages as are open at the same time.
+        let lanes =
+            if unasked { (setting.lanes * TABS / windows.len()).clamp(2, setting.lanes) } else { setting.lanes };
         let (watcher, arrivals) = mpsc::unbounded_channel();
-        let published: Vec<Published> = windows
-            .iter()
-            .map(|window| publish(setting.stage, window, cases, &placed, setting.lanes, &watcher))
-            .collect();
+        let published: Vec<Published> =
+            windows.iter().map(|window| publish(setting.stage, window, cases, &placed, lanes, &watcher)).collect();
         let window_of = published
             .iter()
             .enumerate()
@@ -143,6 +159,7 @@ impl<'b> Batch<'b> {
             reported: HashMap::new(),
             messages: Messages::default(),
             looks: 0,
+            unasked,
         }
     }
 
@@ -156,9 +173,15 @@ impl<'b> Batch<'b> {
         &mut self,
         session: &mut Session,
         settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
-    ) -> Result<Option<String>, RunError> {
+    ) -> Result<End, RunError> {
         let mut waiting: Vec<usize> = (0..self.windows.len()).collect();
-        let mut free: Vec<usize> = (0..TABS.min(waiting.len())).rev().collect();
+        let tabs = if self.unasked { waiting.len() } else { TABS.min(waiting.len()) };
+        if self.unasked
+            && let Err(error) = session.open_tabs(tabs).await
+        {
+            return Ok(End::Lost(error.to_string()));
+        }
+        let mut free: Vec<usize> = (0..tabs).rev().collect();
         let mut tab_of: HashMap<usize, usize> = HashMap::new();
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,7 +191,7 @@ impl<'b> Batch<'b> {
             while let Some((tab, window)) = self.next(&mut free, &mut waiting) {
                 tracing::debug!("tab {tab}: {}", self.windows[window]);
                 if let Err(error) = session.navigate(tab, &self.published[window].url).await {
-                    return Ok(Some(error.to_string()));
+                    return Ok(End::Lost(error.to_string()));
                 }
                 tab_of.insert(window, tab);
             }
@@ -179,7 +202,7 @@ impl<'b> Batch<'b> {
                 Some(exchange) = self.arrivals.recv() => {
                     last_arrival = Instant::now();
                     match self.take_in(&exchange) {
-                        Err(why) => return Ok(Some(why)),
+                        Err(why) => return Ok(End::Lost(why)),
                         Ok(None) => {}
                         Ok(Some(window)) => {
                             tracing::debug!("done: {}", self.windows[window]);
@@ -189,11 +212,11 @@ impl<'b> Batch<'b> {
                 }
                 _ = looks.tick() => {
                     if let Err(error) = self.look(session).await {
-                        return Ok(Some(error));
+                        return Ok(End::Lost(error));
                     }
                     self.settle(false, settle).await?;
                     if last_arrival.elapsed() > SILENCE_LIMIT {
-                        return Ok(Some(format!("the pages were silent for {} seconds", SILENCE_LIMIT.as_secs())));
+                        return Ok(End::Lost(format!("the pages were silent for {} seconds", SILENCE_LIMIT.as_secs())));
                     }
                 }
             }
@@ -204,7 +227,7 @@ impl<'b> Batch<'b> {
         loop {
             looks.tick().await;
             if let Err(error) = self.look(session).await {
-                return Ok(Some(error));
+                return Ok(End::Lost(error));
             }
             let owing = self.reported.iter().filter(|(position, (attempt, _))| self.owes(**position, attempt)).count();
             if owing == 0 {
@@ -216,7 +239,7 @@ impl<'b> Batch<'b> {
             }
         }
         self.settle(true, settle).await?;
-        Ok(None)
+        Ok(if self.unasked { End::Spent } else { End::Ready })
     }
 
     /// Takes a free tab and a window that waits and may be loaded there. The browser's first tab has the focus, so it
@@ -287,7 +310,8 @@ impl<'b> Batch<'b> {
 
     /// Reads what the engine said since the last look.
     async fn look(&mut self, session: &mut Session) -> Result<(), String> {
-        self.messages.add(session.messages().await.map_err(|error| error.to_string())?);
+        let messages = if self.unasked { session.overhear() } else { session.messages().await };
+        self.messages.add(messages.map_err(|error| error.to_string())?);
         self.looks += 1;
         Ok(())
     }

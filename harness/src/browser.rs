@@ -6,8 +6,9 @@ use crosscheck_cases::{Case, DocumentKind};
 use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
 use crosscheck_servers::Stage;
 
-use crate::attempt::{Attempt, Setting, Settled, attempt};
+use crate::attempt::{Attempt, End, Setting, Settled, attempt};
 use crate::guard::Guard;
+use crate::plan::split_frames;
 use crate::record::{Observed, judged, merge, unobserved};
 use crate::reference::Performer;
 use crate::run::{Results, RunError, RunOptions};
@@ -16,6 +17,8 @@ use crate::{Engine, ReasonSource, SessionError, observe};
 
 /// How many sessions in a row may be lost before the environment counts as broken.
 const LOST_SESSIONS: usize = 3;
+/// Up to how many cases without a result are tried again each alone at once.
+const ALONE: usize = 24;
 /// How many times a case is tried that comes to no result at all.
 const ATTEMPTS: u32 = 3;
 
@@ -91,14 +94,36 @@ impl<'r> Browser<'r> {
         .await
     }
 
-    /// Runs every case to a record. Cases that a crash or a hang leaves without a result are tried again, each alone,
-    /// in a fresh session.
+    /// Runs every case to a record. Cases that a crash or a hang leaves without a result are tried again in a fresh
+    /// session: together as long as that brings results, then each alone.
     async fn run_all(
         &mut self,
         cases: &[&Case],
         finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
-        for (case, why) in self.attempt(cases, 1, finish).await? {
+        if self.engine.busy_with_frames {
+            let (framed, others) = split_frames(cases);
+            self.run_together(&framed, finish).await?;
+            self.run_together(&others, finish).await
+        } else {
+            self.run_together(cases, finish).await
+        }
+    }
+
+    async fn run_together(
+        &mut self,
+        cases: &[&Case],
+        finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let mut left = self.attempt(cases, 1, finish).await?;
+        while left.len() > ALONE {
+            let together: Vec<&Case> = left.iter().map(|(case, _)| *case).collect();
+            left = self.attempt(&together, 2, finish).await?;
+            if left.len() == together.len() {
+                break;
+            }
+        }
+        for (case, why) in left {
             let mut left = Some(why);
             for number in 2..=ATTEMPTS {
                 left = self.attempt(&[case], number, finish).await?.pop().map(|(_, why)| why);
@@ -132,6 +157,7 @@ impl<'r> Browser<'r> {
             reasons: &engine.reasons,
             expectations: options.expectations,
             lanes: options.lanes,
+            busy_with_frames: engine.busy_with_frames,
         };
         let mut settled = vec![false; cases.len()];
         let outcome = attempt(setting, &mut session, cases, &mut |one: Settled| {
@@ -147,11 +173,15 @@ impl<'r> Browser<'r> {
                 session.stop().await;
                 return Err(error);
             }
-            Ok(None) => {
+            Ok(End::Ready) => {
                 self.session = Some(session);
                 "the page gave no result".to_owned()
             }
-            Ok(Some(why)) => {
+            Ok(End::Spent) => {
+                session.abandon().await;
+                "the page gave no result".to_owned()
+            }
+            Ok(End::Lost(why)) => {
                 tracing::warn!("the session is given up: {why}");
                 session.abandon().await;
                 self.lost += 1;

@@ -31,6 +31,10 @@ pub struct Engine {
     /// Variables of the driver's and the browser's environment.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Whether its driver attends to every frame that a page makes, one after another, and answers nothing meanwhile: it
+    /// is asked nothing while a page makes many.
+    #[serde(default)]
+    pub busy_with_frames: bool,
     /// Whether it needs a display (Xvfb is started for it).
     #[serde(default)]
     pub display: bool,

@@ -13,7 +13,12 @@ pub(crate) struct Window {
     pub(crate) opens_popups: bool,
     /// Whether its cases load audio or video, which browsers put off in a tab that nobody looks at.
     pub(crate) media: bool,
+    /// Whether its cases make frames.
+    pub(crate) frames: bool,
 }
+
+/// From how many cases with frames on a page makes so many that a driver which attends to each is busy with nothing else.
+const MANY_FRAMES: usize = 24;
 
 /// One document or worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub(crate) struct Node {
 /// same top-level page.
 pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
-    let mut window_of: HashMap<(&Document, bool, bool), usize> = HashMap::new();
+    let mut window_of: HashMap<(&Document, bool, bool, bool), usize> = HashMap::new();
     let mut node_of: HashMap<(usize, &Document), usize> = HashMap::new();
     for (position, case) in cases.iter().enumerate() {
         let document = &case.stated.page;
@@ -39,8 +44,10 @@ pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
         // Pop-ups take the focus and are refused to pages that do not have it, so they have windows of their own.
         let opens_popups = opens_popup(document) || case.stated.when.iter().any(calls_open);
         let media = loads_media(case);
-        let window = *window_of.entry((document.top(), opens_popups, media)).or_insert_with(|| {
-            windows.push(Window { nodes: Vec::new(), opens_popups, media });
+        // These keep drivers busy, which shall not make others wait.
+        let frames = case.stated.when.iter().any(makes_frame);
+        let window = *window_of.entry((document.top(), opens_popups, media, frames)).or_insert_with(|| {
+            windows.push(Window { nodes: Vec::new(), opens_popups, media, frames });
             windows.len() - 1
         });
         let node = node(&mut windows, window, document, &mut node_of);
@@ -49,7 +56,20 @@ pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     windows
 }
 
-/// Puts windows into the order in which they are loaded: those that need the focus, as only one tab has it; then site
+/// The cases in whose windows many frames are made, and all others.
+pub(crate) fn split_frames<'c>(cases: &[&'c Case]) -> (Vec<&'c Case>, Vec<&'c Case>) {
+    let mut framed = vec![false; cases.len()];
+    for window in plan(cases).iter().filter(|window| window.makes_many_frames()) {
+        for position in window.nodes.iter().flat_map(|node| &node.cases) {
+            framed[*position] = true;
+        }
+    }
+    let (with, without): (Vec<_>, Vec<_>) = cases.iter().zip(framed).partition(|(_, framed)| *framed);
+    (with.into_iter().map(|(case, _)| *case).collect(), without.into_iter().map(|(case, _)| *case).collect())
+}
+
+/// Puts windows into the order in which they are loaded: those that need the focus, as only one tab has it, before pop-ups
+/// those with media, as a pop-up that closes may leave another tab in front; then site
 /// by site, as a browser starts a new process where a tab goes to another site; in each of these the longest first, so
 /// that the others end beside it.
 pub(crate) fn order(windows: &mut [Window]) {
@@ -59,13 +79,25 @@ pub(crate) fn order(windows: &mut [Window]) {
     }
     windows.sort_by_cached_key(|window| {
         let site = window.site();
-        (!window.needs_focus(), Reverse(sizes.get(&site).copied()), site, Reverse(window.size()))
+        let first = (!window.media, !window.opens_popups);
+        (first, Reverse(sizes.get(&site).copied()), site, Reverse(window.size()))
     });
 }
 
 /// Whether a step's script opens a window.
 fn calls_open(step: &Probe) -> bool {
     matches!(step, Probe::Evaluate(script, _) if script.contains("window.open(") || script.contains("popup("))
+}
+
+/// Whether a step makes frames in its page.
+fn makes_frame(step: &Probe) -> bool {
+    match step {
+        Probe::Evaluate(script, _) => {
+            ["frame(", "'iframe'", "'object'", "'embed'"].iter().any(|one| script.contains(one))
+        }
+        Probe::Load(_, LoadProbe { element, .. }) => matches!(element, Loader::Iframe | Loader::Object | Loader::Embed),
+        _ => false,
+    }
 }
 
 /// Whether a pop-up stands in the chain of what the document is in.
@@ -84,6 +116,11 @@ impl Window {
     /// Whether it has to be in the tab that has the focus: it opens pop-ups, or loads audio or video.
     pub(crate) fn needs_focus(&self) -> bool {
         self.opens_popups || self.media
+    }
+
+    /// Whether it makes so many frames that a driver which attends to each of them does nothing else.
+    pub(crate) fn makes_many_frames(&self) -> bool {
+        self.frames && !self.needs_focus() && self.size() >= MANY_FRAMES
     }
 
     /// The last two labels of the host of its page, or an address as a whole.

@@ -158,16 +158,22 @@ impl Session {
         Ok(session)
     }
 
-    /// Navigates a tab; tabs are opened as they are needed. The page load strategy is `none`: it returns before the
-    /// page is loaded.
-    pub(crate) async fn navigate(&mut self, tab: usize, url: &str) -> Result<(), SessionError> {
+    /// Opens tabs until there are this many.
+    pub(crate) async fn open_tabs(&mut self, count: usize) -> Result<(), SessionError> {
         if self.tabs.is_empty() {
             self.tabs.push(within(self.client.window()).await?);
         }
-        while self.tabs.len() <= tab {
+        while self.tabs.len() < count {
             let opened = within(self.client.new_window(false)).await?.handle;
             self.tabs.push(opened);
         }
+        Ok(())
+    }
+
+    /// Navigates a tab; tabs are opened as they are needed. The page load strategy is `none`: it returns before the
+    /// page is loaded.
+    pub(crate) async fn navigate(&mut self, tab: usize, url: &str) -> Result<(), SessionError> {
+        self.open_tabs(tab + 1).await?;
         if self.current_tab != tab {
             within(self.client.switch_to_window(self.tabs[tab].clone())).await?;
             self.current_tab = tab;
@@ -192,6 +198,12 @@ impl Session {
         Ok(messages)
     }
 
+    /// The messages since the last call that can be had without asking the driver.
+    pub(crate) fn overhear(&mut self) -> Result<Vec<String>, SessionError> {
+        let Some(output) = &mut self.output else { return Ok(Vec::new()) };
+        output.read().map_err(|error| SessionError::Lost(error.to_string()))
+    }
+
     async fn browser_log(&self) -> Result<Vec<String>, SessionError> {
         let log = within(self.client.issue_cmd(Command::post("se/log", json!({"type": "browser"})))).await?;
         let entries = log.as_array().into_iter().flatten();
@@ -199,10 +211,11 @@ impl Session {
     }
 
     async fn browser_output(&mut self) -> Result<Vec<String>, SessionError> {
-        let Some(output) = &mut self.output else { return Ok(Vec::new()) };
-        // A round trip to the page's process: what it wrote before is in the file by then.
-        within(self.client.execute("return 0", Vec::new())).await?;
-        output.read().map_err(|error| SessionError::Lost(error.to_string()))
+        if self.output.is_some() {
+            // A round trip to the page's process: what it wrote before is in the file by then.
+            within(self.client.execute("return 0", Vec::new())).await?;
+        }
+        self.overhear()
     }
 
     /// Firefox's console service keeps only the last 250 messages: a listener, set at the first call, keeps them all.
