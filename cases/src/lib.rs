@@ -45,5 +45,5 @@ pub use probe::{
 pub use read::JsonFile;
 pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
 pub use recording::Recording;
-pub use requirement::{Requirement, requirement, requirements};
+pub use requirement::{Requirement, not_tested, requirement, requirements};
 pub use schema::case_file_schema;

@@ -26,7 +26,7 @@ pub struct Client {
     /// *Does settings prohibit mixed security contexts?*
     pub prohibits_mixed_content: bool,
     /// Whether it and all above it are trustworthy.
-    pub(crate) is_secure_context: bool,
+    pub is_secure_context: bool,
     pub(crate) referrer_policy: String,
     /// The embedder policy.
     pub embedder_policy: EmbedderPolicy,
