@@ -8,8 +8,10 @@ use crosscheck_servers::Stage;
 
 use crate::attempt::{Attempt, Setting, Settled, attempt};
 use crate::guard::Guard;
+use crate::network::Network;
 use crate::record::{Observed, judged, merge, unobserved};
 use crate::reference::Performer;
+use crate::page::Spaces;
 use crate::run::{Results, RunError, RunOptions};
 use crate::session::{Session, Source};
 use crate::{Engine, ReasonSource, SessionError, observe};
@@ -26,6 +28,7 @@ pub(crate) struct Browser<'r> {
     guard: &'r Guard,
     source: Source,
     stage: &'r Stage,
+    network: Network,
     /// What sends the probes of cases without a browser.
     client: Performer,
     session: Option<Session>,
@@ -48,7 +51,9 @@ impl<'r> Browser<'r> {
         engine.reasons.partial = webdriver.is_some() && engine.reasons.sources.contains(&ReasonSource::BrowserOutput);
         let client = Performer::new(stage, None)?;
         let agent = AgentRecord::default();
-        let mut browser = Self { options, engine, guard, source, stage, client, session: None, agent, lost: 0 };
+        let network = Network::of(stage, options.cases.iter().copied());
+        let mut browser =
+            Self { options, engine, guard, source, stage, network, client, session: None, agent, lost: 0 };
         browser.session().await?;
         Ok(browser)
     }
@@ -132,6 +137,8 @@ impl<'r> Browser<'r> {
             reasons: &engine.reasons,
             expectations: options.expectations,
             lanes: options.lanes,
+            spaces: Spaces::of(engine, &self.network),
+            permissions: engine.permissions,
         };
         let mut settled = vec![false; cases.len()];
         let outcome = attempt(setting, &mut session, cases, &mut |one: Settled| {
@@ -168,9 +175,8 @@ impl<'r> Browser<'r> {
     /// The running session, or a new one.
     async fn session(&mut self) -> Result<&mut Session, RunError> {
         if self.session.is_none() {
-            let port = self.stage.addresses().first().map_or(0, std::net::SocketAddr::port);
             let engine = &self.engine;
-            let session = Session::start(engine, &self.source, self.guard, port).await?;
+            let session = Session::start(engine, &self.source, self.guard, &self.network).await?;
             self.agent = AgentRecord {
                 name: engine.name.clone(),
                 label: engine.label.clone(),

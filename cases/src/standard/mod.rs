@@ -23,6 +23,7 @@ mod nosniff;
 mod origin;
 mod page;
 mod perform;
+mod permissions_policy;
 mod preflight;
 mod preflight_cache;
 mod redirect_fetch;
