@@ -75,8 +75,8 @@ pub(crate) struct Setting<'s> {
     /// How many cases of a document run at the same time.
     pub(crate) lanes: usize,
     pub(crate) spaces: Spaces,
-    /// Whether the driver sets permissions.
-    pub(crate) permissions: bool,
+    /// Whether the permissions of a page are set by a command of the driver.
+    pub(crate) sets_permissions: bool,
 }
 
 /// Runs the cases that need a browser; `settle` gets each as soon as it is settled. Returns why the session has to be
@@ -258,7 +258,7 @@ impl<'b> Batch<'b> {
     /// What the user has decided for a window's page, where that can and has to be set before it is loaded.
     fn permissions(&self, window: usize) -> Option<Permissions> {
         let permissions = self.windows[window].nodes.first()?.document.permissions;
-        (self.setting.permissions && !permissions.is_empty()).then_some(permissions)
+        (self.setting.sets_permissions && !permissions.is_empty()).then_some(permissions)
     }
 
     /// Sets the permissions of a window's origin, whose door is in the tab, and loads its page.

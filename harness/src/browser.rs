@@ -7,6 +7,7 @@ use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
 use crosscheck_servers::Stage;
 
 use crate::attempt::{Attempt, Setting, Settled, attempt};
+use crate::engine::PermissionSetting;
 use crate::guard::Guard;
 use crate::network::Network;
 use crate::record::{Observed, judged, merge, unobserved};
@@ -138,7 +139,7 @@ impl<'r> Browser<'r> {
             expectations: options.expectations,
             lanes: options.lanes,
             spaces: Spaces::of(engine, &self.network),
-            permissions: engine.permissions,
+            sets_permissions: matches!(engine.permissions, Some(PermissionSetting::Command)),
         };
         let mut settled = vec![false; cases.len()];
         let outcome = attempt(setting, &mut session, cases, &mut |one: Settled| {

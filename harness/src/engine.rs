@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crosscheck_cases::standard::AddressSpace;
-use crosscheck_cases::{Case, DocumentKind, Loader, Probe};
+use crosscheck_cases::{Case, DocumentKind, Loader, PermissionState, Probe};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -49,9 +49,9 @@ pub struct Engine {
     /// How it is told which hosts are public, local, or on this machine, where it can be told.
     #[serde(default)]
     pub hosts: Option<HostTexts>,
-    /// Whether the driver sets permissions of origins (Permissions, *Set Permission*).
+    /// How permissions of origins are set, where they can be.
     #[serde(default)]
-    pub permissions: bool,
+    pub permissions: Option<PermissionSetting>,
     /// Commands for the driver at the beginning of a session.
     #[serde(default)]
     pub setup: Vec<SetupCommand>,
@@ -69,6 +69,55 @@ pub struct HostTexts {
     /// For a literal address, where it can be sent elsewhere at all.
     #[serde(default)]
     pub literal: Option<String>,
+}
+
+/// How the permissions of a page's origin are set before the page is loaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionSetting {
+    /// By the WebDriver command *Set Permission*, while another page of the origin is there.
+    Command,
+    /// In the capabilities, for drivers whose command does not ask permissions policy.
+    Capabilities(PermissionCapabilities),
+}
+
+/// Permissions as capabilities: `at` / name of the permission / origin = decision.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionCapabilities {
+    /// A JSON Pointer to the object in the capabilities that has a member for each permission.
+    pub at: String,
+    /// The member for each permission, by the permission's name.
+    pub names: BTreeMap<String, String>,
+    /// The text for an origin; `{origin}` is the origin with its port.
+    pub origin: String,
+    /// The value of a permission that is granted.
+    pub granted: Value,
+    /// The value of one that is denied.
+    pub denied: Value,
+}
+
+impl PermissionCapabilities {
+    /// Puts the permissions of all origins into capabilities.
+    pub(crate) fn add(&self, capabilities: &mut Map<String, Value>, network: &Network) {
+        let mut all = Value::Object(std::mem::take(capabilities));
+        if let Some(Value::Object(permissions)) = all.pointer_mut(&self.at) {
+            for (origin, name, state) in network.permissions() {
+                let Some(member) = self.names.get(name) else { continue };
+                let decision = match state {
+                    PermissionState::Granted => &self.granted,
+                    PermissionState::Denied => &self.denied,
+                };
+                let origins = permissions.entry(member.clone()).or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(origins) = origins {
+                    origins.insert(self.origin.replace("{origin}", origin), decision.clone());
+                }
+            }
+        }
+        if let Value::Object(all) = all {
+            *capabilities = all;
+        }
+    }
 }
 
 /// A WebDriver command with the method POST.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crosscheck_cases::standard::AddressSpace;
-use crosscheck_cases::{Case, Document, is_placed, space_of_host};
-use crosscheck_servers::{Stage, StageConfig, StageError};
+use crosscheck_cases::{Case, Document, PermissionState, is_placed, space_of_host};
+use crosscheck_servers::{Origin, Stage, StageConfig, StageError};
 
 use crate::engine::HostTexts;
 
@@ -24,18 +24,38 @@ pub(crate) struct Network {
     /// Whether they listen at the addresses for the public and the local network too.
     pub(crate) has_spaces: bool,
     hosts: BTreeMap<String, AddressSpace>,
+    /// The permissions that were decided, by origin with its port and by name.
+    permissions: BTreeMap<(String, &'static str), PermissionState>,
 }
 
 impl Network {
     /// What a stage plays for these cases.
     pub(crate) fn of<'c>(stage: &Stage, cases: impl Iterator<Item = &'c Case>) -> Self {
         let addresses = stage.addresses();
-        let hosts = cases.flat_map(hosts_of).filter(|host| is_placed(host));
+        let mut hosts = BTreeMap::new();
+        let mut permissions = BTreeMap::new();
+        for case in cases {
+            hosts.extend(hosts_of(case).into_iter().filter(|host| is_placed(host)).map(|host| {
+                let space = space_of_host(&host);
+                (host, space)
+            }));
+            let top = case.stated.page.top();
+            if let Some(Origin { scheme, host, port }) = top.own_origin() {
+                let origin = format!("{}://{host}:{port}", scheme.as_str());
+                permissions.extend(top.permissions.stated().map(|(name, state)| ((origin.clone(), name), state)));
+            }
+        }
         Self {
             port: addresses.first().map_or(0, SocketAddr::port),
             has_spaces: [PUBLIC, LOCAL].iter().all(|ip| addresses.iter().any(|address| address.ip() == *ip)),
-            hosts: hosts.map(|host| (host.clone(), space_of_host(&host))).collect(),
+            hosts,
+            permissions,
         }
+    }
+
+    /// The permissions that were decided: the origin with its port, the name, and the decision.
+    pub(crate) fn permissions(&self) -> impl Iterator<Item = (&str, &'static str, PermissionState)> {
+        self.permissions.iter().map(|((origin, name), state)| (origin.as_str(), *name, *state))
     }
 
     /// The texts for all hosts, joined.
@@ -118,7 +138,7 @@ mod tests {
             ("a.public.test", AddressSpace::Public),
         ];
         let hosts = hosts.map(|(host, space)| (host.to_owned(), space)).into();
-        let network = Network { port: 7, has_spaces: true, hosts };
+        let network = Network { port: 7, has_spaces: true, hosts, ..Network::default() };
         let texts = HostTexts { name: "{host}={address};".to_owned(), literal: None };
         assert_eq!(network.hosts(&texts), "a.loopback.test=127.0.0.1;a.public.test=127.0.0.2;");
         let texts = HostTexts { literal: Some("{host}>{address};".to_owned()), ..texts };

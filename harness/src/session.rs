@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::discover::{self, discover};
 use crate::driver::{Driver, DriverError};
-use crate::engine::{Placeholders, ReasonSource};
+use crate::engine::{PermissionSetting, Placeholders, ReasonSource};
 use crate::guard::{self, Guard};
 use crate::network::Network;
 use crate::{Engine, Installed};
@@ -119,7 +119,10 @@ impl Session {
         let folder = profile.clone();
         let driver_port = driver.as_ref().map_or(0, |driver| driver.port);
         let values = Placeholders::new(engine, &browser, &folder, driver_port, network);
-        let capabilities = engine.fill_capabilities(&values, discover::is_root());
+        let mut capabilities = engine.fill_capabilities(&values, discover::is_root());
+        if let Some(PermissionSetting::Capabilities(permissions)) = &engine.permissions {
+            permissions.add(&mut capabilities, network);
+        }
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities);
         let refused = |why: String, driver: Option<&Driver>| SessionError::Refused {
