@@ -4,8 +4,8 @@ use url::Url;
 
 use super::csp::ConnectPolicy;
 use super::lna::{AddressSpace, Permission};
-use super::permissions_policy::is_allowed;
 use super::origin::Origin;
+use super::permissions_policy::is_allowed;
 use super::referrer::{DEFAULT_POLICY, parse_policy};
 use crate::{Document, DocumentKind, PermissionState, space_of_host};
 
@@ -140,7 +140,7 @@ impl Client {
             connect_policies,
             is_window: !is_worker,
             address_space: match (inherited, document.own_origin()) {
-                (Some(parent), _) => parent.address_space, // lna.html.inherit
+                (Some(parent), _) => parent.address_space,           // lna.html.inherit
                 (None, Some(origin)) => space_of_host(&origin.host), // lna.html.response
                 (None, None) => AddressSpace::Loopback,
             },
@@ -154,9 +154,8 @@ impl Client {
 
 /// What a permission of the top-level page lets a document do.
 fn permission(document: &Document, name: &str, state: Option<PermissionState>) -> Permission {
-    let origin = |document: &Document| {
-        Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url))
-    };
+    let origin =
+        |document: &Document| Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url));
     match state {
         _ if !is_allowed(document, name, &origin) => Permission::NotAllowed,
         Some(PermissionState::Granted) => Permission::Granted,
