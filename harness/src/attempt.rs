@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::Reasons;
-use crate::page::{Published, Report, Spaces, add_mark, publish, reports};
+use crate::page::{Manner, Published, Report, add_mark, publish, reports};
 use crate::plan::{Window, order, plan};
 use crate::reasons::Messages;
 use crate::session::Session;
@@ -72,9 +72,7 @@ pub(crate) struct Setting<'s> {
     pub(crate) stage: &'s Stage,
     pub(crate) reasons: &'s Reasons,
     pub(crate) expectations: &'s Expectations,
-    /// How many cases of a document run at the same time.
-    pub(crate) lanes: usize,
-    pub(crate) spaces: Spaces,
+    pub(crate) manner: Manner,
     /// Whether the permissions of a page are set by a command of the driver.
     pub(crate) sets_permissions: bool,
 }
@@ -135,7 +133,7 @@ impl<'b> Batch<'b> {
         let (watcher, arrivals) = mpsc::unbounded_channel();
         let published: Vec<Published> = windows
             .iter()
-            .map(|window| publish(setting.stage, window, cases, &placed, setting.lanes, setting.spaces, &watcher))
+            .map(|window| publish(setting.stage, window, cases, &placed, setting.manner, &watcher))
             .collect();
         let window_of = published
             .iter()

@@ -10,7 +10,7 @@ use crate::attempt::{Attempt, Setting, Settled, attempt};
 use crate::engine::PermissionSetting;
 use crate::guard::Guard;
 use crate::network::Network;
-use crate::page::Spaces;
+use crate::page::{Manner, Spaces};
 use crate::record::{Observed, judged, merge, unobserved};
 use crate::reference::Performer;
 use crate::run::{Results, RunError, RunOptions};
@@ -137,8 +137,7 @@ impl<'r> Browser<'r> {
             stage: self.stage,
             reasons: &engine.reasons,
             expectations: options.expectations,
-            lanes: options.lanes,
-            spaces: Spaces::of(engine, &self.network),
+            manner: Manner { lanes: options.lanes, spaces: Spaces::of(engine, &self.network) },
             sets_permissions: matches!(engine.permissions, Some(PermissionSetting::Command)),
         };
         let mut settled = vec![false; cases.len()];

@@ -78,7 +78,7 @@ pub enum PermissionSetting {
     /// By the WebDriver command *Set Permission*, while another page of the origin is there.
     Command,
     /// In the capabilities, for drivers whose command does not ask permissions policy.
-    Capabilities(PermissionCapabilities),
+    Capabilities(Box<PermissionCapabilities>),
 }
 
 /// Permissions as capabilities: `at` / name of the permission / origin = decision.

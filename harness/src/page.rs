@@ -35,6 +35,15 @@ pub(crate) enum Spaces {
     All,
 }
 
+/// What a document has to know of the run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// How many cases of a document run at the same time.
+    pub(crate) lanes: usize,
+    /// What the browser knows of address spaces.
+    pub(crate) spaces: Spaces,
+}
+
 impl Spaces {
     pub(crate) const fn of(engine: &Engine, network: &Network) -> Self {
         match &engine.hosts {
@@ -87,8 +96,7 @@ pub(crate) fn publish(
     window: &Window,
     cases: &[&Case],
     placed: &[Placed],
-    lanes: usize,
-    spaces: Spaces,
+    manner: Manner,
     watcher: &mpsc::UnboundedSender<Exchange>,
 ) -> Published {
     let tokens: Vec<Token> = window.nodes.iter().map(|_| Token::random()).collect();
@@ -100,7 +108,7 @@ pub(crate) fn publish(
             .map(|child| child_config(child, &window.nodes[child], &tokens[child], &scripts[child]))
             .collect();
         let node = &window.nodes[position];
-        scripts[position] = script(window, node, &tokens[position], children, cases, placed, lanes, spaces);
+        scripts[position] = script(window, node, &tokens[position], children, cases, placed, manner);
     }
     let mut url = String::new();
     for (position, node) in window.nodes.iter().enumerate() {
@@ -207,8 +215,7 @@ fn script(
     children: Vec<Value>,
     cases: &[&Case],
     placed: &[Placed],
-    lanes: usize,
-    spaces: Spaces,
+    manner: Manner,
 ) -> String {
     let origin = origin_of(window, node).map(|origin| origin.to_string()).unwrap_or_default();
     let configured: Vec<Value> = node
@@ -225,8 +232,8 @@ fn script(
         .collect();
     let config = json!({
         "report": format!("{origin}/{token}{REPORT_PATH}"),
-        "lanes": lanes,
-        "spaces": spaces,
+        "lanes": manner.lanes,
+        "spaces": manner.spaces,
         "cases": configured,
         "children": children,
     });
