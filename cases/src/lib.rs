@@ -5,6 +5,7 @@
 //! file; matrices expand to many cases. Expected and observed outcomes are the same type, and [`Outcome::differences`]
 //! compares them. [`requirement`] and [`reason_class`] look up the rows of the inventory and the classes of reasons.
 
+mod address_space;
 mod case;
 mod deserialize_all;
 mod document;
@@ -28,8 +29,9 @@ mod schema;
 mod source_map;
 pub mod standard;
 
+pub use address_space::{HostsOfSpace, address_spaces, is_placed, space_of_host};
 pub use case::{Case, CaseFile, Level, Stated};
-pub use document::{Document, DocumentKind};
+pub use document::{Document, DocumentKind, PermissionState, Permissions};
 pub use fault::{Fault, Faults};
 pub use feature::{Feature, feature, features};
 pub use filter::{Filter, FilterError};

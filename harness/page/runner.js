@@ -190,7 +190,9 @@
       }
       let response;
       try {
-        response = await ownFetch(request);
+        // The standard does not say that a Request made of another one keeps its target.
+        const { targetAddressSpace } = step;
+        response = await ownFetch(request, targetAddressSpace === undefined ? undefined : { targetAddressSpace });
       } catch (error) {
         if (nameOf(error) !== "TypeError") return exception(error);
         return { result: "network-error", error: nameOf(error), message: messageOf(error) };

@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crosscheck_cases::{Case, DocumentKind, PageResult, Placed, Reason, ResultKind};
+use crosscheck_cases::{Case, DocumentKind, PageResult, Permissions, Placed, Reason, ResultKind};
 use crosscheck_servers::{Exchange, Stage, Token};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::Reasons;
-use crate::page::{Published, Report, add_mark, publish, reports};
+use crate::page::{Manner, Published, Report, add_mark, publish, reports};
 use crate::plan::{Window, order, plan};
 use crate::reasons::Messages;
 use crate::session::Session;
@@ -72,8 +72,9 @@ pub(crate) struct Setting<'s> {
     pub(crate) stage: &'s Stage,
     pub(crate) reasons: &'s Reasons,
     pub(crate) expectations: &'s Expectations,
-    /// How many cases of a document run at the same time.
-    pub(crate) lanes: usize,
+    pub(crate) manner: Manner,
+    /// Whether the permissions of a page are set by a command of the driver.
+    pub(crate) sets_permissions: bool,
     /// Whether the driver is asked nothing once pages that make many frames are loaded.
     pub(crate) busy_with_frames: bool,
 }
@@ -102,6 +103,15 @@ pub(crate) async fn attempt(
         setting.stage.withdraw(token);
     }
     driven
+}
+
+/// What has to be done after a report.
+enum Step {
+    None,
+    /// The door of a window is there.
+    Ready(usize),
+    /// All documents of a window are done.
+    Done(usize),
 }
 
 /// The published windows and cases of an attempt, and what came of them so far.
@@ -136,11 +146,13 @@ impl<'b> Batch<'b> {
         order(&mut windows);
         let unasked = setting.busy_with_frames && windows.iter().any(Window::makes_many_frames);
         // The lanes are shared by as many pages as are open at the same time.
-        let lanes =
-            if unasked { (setting.lanes * TABS / windows.len()).clamp(2, setting.lanes) } else { setting.lanes };
+        let mut manner = setting.manner;
+        if unasked {
+            manner.lanes = (manner.lanes * TABS / windows.len()).min(manner.lanes).max(2);
+        }
         let (watcher, arrivals) = mpsc::unbounded_channel();
         let published: Vec<Published> =
-            windows.iter().map(|window| publish(setting.stage, window, cases, &placed, lanes, &watcher)).collect();
+            windows.iter().map(|window| publish(setting.stage, window, cases, &placed, manner, &watcher)).collect();
         let window_of = published
             .iter()
             .enumerate()
@@ -190,7 +202,9 @@ impl<'b> Batch<'b> {
         loop {
             while let Some((tab, window)) = self.next(&mut free, &mut waiting) {
                 tracing::debug!("tab {tab}: {}", self.windows[window]);
-                if let Err(error) = session.navigate(tab, &self.published[window].url).await {
+                let Published { url, door, .. } = &self.published[window];
+                let url = if self.permissions(window).is_some() { door } else { url };
+                if let Err(error) = session.navigate(tab, url).await {
                     return Ok(End::Lost(error.to_string()));
                 }
                 tab_of.insert(window, tab);
@@ -203,8 +217,18 @@ impl<'b> Batch<'b> {
                     last_arrival = Instant::now();
                     match self.take_in(&exchange) {
                         Err(why) => return Ok(End::Lost(why)),
-                        Ok(None) => {}
-                        Ok(Some(window)) => {
+                        Ok(Step::None) => {}
+                        Ok(Step::Ready(window)) => {
+                            if let Some(tab) = tab_of.get(&window).copied()
+                                && let Err(why) = self.enter(session, tab, window).await
+                            {
+                                return Ok(End::Lost(why));
+                            }
+                            if self.open[window] == 0 {
+                                free.extend(tab_of.remove(&window));
+                            }
+                        }
+                        Ok(Step::Done(window)) => {
                             tracing::debug!("done: {}", self.windows[window]);
                             free.extend(tab_of.remove(&window));
                         }
@@ -254,12 +278,30 @@ impl<'b> Batch<'b> {
         None
     }
 
-    /// Takes in a request of a document: its reports. Gives the window that is done with it, where one is.
-    fn take_in(&mut self, exchange: &Exchange) -> Result<Option<usize>, String> {
-        let Some(batch) = reports(exchange) else { return Ok(None) };
+    /// What the user has decided for a window's page, where that can and has to be set before it is loaded.
+    fn permissions(&self, window: usize) -> Option<Permissions> {
+        let permissions = self.windows[window].nodes.first()?.document.permissions;
+        (self.setting.sets_permissions && !permissions.is_empty()).then_some(permissions)
+    }
+
+    /// Sets the permissions of a window's origin, whose door is in the tab, and loads its page.
+    async fn enter(&mut self, session: &mut Session, tab: usize, window: usize) -> Result<(), String> {
+        let Some(permissions) = self.permissions(window) else { return Ok(()) };
+        if let Err(error) = session.permit(tab, &permissions).await {
+            self.fail_node(window, 0, &format!("its permissions cannot be set: {error}"));
+            return Ok(());
+        }
+        session.navigate(tab, &self.published[window].url).await.map_err(|error| error.to_string())
+    }
+
+    /// Takes in a request of a document: its reports. Gives what has to be done about its window.
+    fn take_in(&mut self, exchange: &Exchange) -> Result<Step, String> {
+        let Some(batch) = reports(exchange) else { return Ok(Step::None) };
         let batch = batch.map_err(|error| format!("a page sent a report that cannot be read: {error}"))?;
         let token = Token::split(&exchange.target).map(|(token, _)| token);
-        let Some(window) = token.and_then(|token| self.window_of.get(&token).copied()) else { return Ok(None) };
+        let Some(window) = token.and_then(|token| self.window_of.get(&token).copied()) else {
+            return Ok(Step::None);
+        };
         for report in batch {
             match report {
                 Report::Ran { case, page, ms } => {
@@ -277,10 +319,11 @@ impl<'b> Batch<'b> {
                     self.reported.insert(case, (Attempt::Broken(broken), self.looks));
                 }
                 Report::Failed { child, failed } => self.fail_node(window, child, &failed),
+                Report::Ready { .. } => return Ok(Step::Ready(window)),
                 Report::Done { .. } => self.open[window] = self.open[window].saturating_sub(1),
             }
         }
-        Ok((self.open[window] == 0).then_some(window))
+        Ok(if self.open[window] == 0 { Step::Done(window) } else { Step::None })
     }
 
     /// Gives up a document that did not start, with everything in it. Its cases are skipped where they need the very

@@ -7,7 +7,10 @@ use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
 use crosscheck_servers::Stage;
 
 use crate::attempt::{Attempt, End, Setting, Settled, attempt};
+use crate::engine::PermissionSetting;
 use crate::guard::Guard;
+use crate::network::Network;
+use crate::page::{Manner, Spaces};
 use crate::plan::split_frames;
 use crate::record::{Observed, judged, merge, unobserved};
 use crate::reference::Performer;
@@ -29,6 +32,7 @@ pub(crate) struct Browser<'r> {
     guard: &'r Guard,
     source: Source,
     stage: &'r Stage,
+    network: Network,
     /// What sends the probes of cases without a browser.
     client: Performer,
     session: Option<Session>,
@@ -51,7 +55,9 @@ impl<'r> Browser<'r> {
         engine.reasons.partial = webdriver.is_some() && engine.reasons.sources.contains(&ReasonSource::BrowserOutput);
         let client = Performer::new(stage, None)?;
         let agent = AgentRecord::default();
-        let mut browser = Self { options, engine, guard, source, stage, client, session: None, agent, lost: 0 };
+        let network = Network::of(stage, options.cases.iter().copied());
+        let mut browser =
+            Self { options, engine, guard, source, stage, network, client, session: None, agent, lost: 0 };
         browser.session().await?;
         Ok(browser)
     }
@@ -156,7 +162,8 @@ impl<'r> Browser<'r> {
             stage: self.stage,
             reasons: &engine.reasons,
             expectations: options.expectations,
-            lanes: options.lanes,
+            manner: Manner { lanes: options.lanes, spaces: Spaces::of(engine, &self.network) },
+            sets_permissions: matches!(engine.permissions, Some(PermissionSetting::Command)),
             busy_with_frames: engine.busy_with_frames,
         };
         let mut settled = vec![false; cases.len()];
@@ -198,9 +205,8 @@ impl<'r> Browser<'r> {
     /// The running session, or a new one.
     async fn session(&mut self) -> Result<&mut Session, RunError> {
         if self.session.is_none() {
-            let port = self.stage.addresses().first().map_or(0, std::net::SocketAddr::port);
             let engine = &self.engine;
-            let session = Session::start(engine, &self.source, self.guard, port).await?;
+            let session = Session::start(engine, &self.source, self.guard, &self.network).await?;
             self.agent = AgentRecord {
                 name: engine.name.clone(),
                 label: engine.label.clone(),

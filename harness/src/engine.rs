@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crosscheck_cases::{Case, DocumentKind, Loader, Probe};
+use crosscheck_cases::standard::AddressSpace;
+use crosscheck_cases::{Case, DocumentKind, Loader, PermissionState, Probe};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::network::Network;
 
 /// A browser as data: everything that the harness has to know of it. Another browser is another file, not other code.
 /// The engines that come with the program stand in `harness/engines`.
@@ -43,11 +46,92 @@ pub struct Engine {
     /// Arguments that the browser needs when it runs as root.
     #[serde(default)]
     pub root_args: Option<RootArgs>,
-    /// The capabilities of a new session. In them, as in the arguments, `{browser}` is the browser's program,
-    /// `{profile}` a fresh folder, `{port}` the port of the fake servers, and `{driver-port}` that of the driver.
+    /// The capabilities of a new session. In them, as in the arguments and in `setup`, `{browser}` is the browser's program,
+    /// `{profile}` a fresh folder, `{port}` the port of the fake servers, `{driver-port}` that of the driver, `{hosts}` the
+    /// text for all hosts in address spaces, and `{public}` and `{local}` are where these spaces are played: address and port.
     pub capabilities: Map<String, Value>,
+    /// How it is told which hosts are public, local, or on this machine, where it can be told.
+    #[serde(default)]
+    pub hosts: Option<HostTexts>,
+    /// How permissions of origins are set, where they can be.
+    #[serde(default)]
+    pub permissions: Option<PermissionSetting>,
+    /// Commands for the driver at the beginning of a session.
+    #[serde(default)]
+    pub setup: Vec<SetupCommand>,
     /// How it says why it blocks.
     pub reasons: Reasons,
+}
+
+/// How a browser is told of hosts in address spaces. The texts of all hosts that cases name, joined, stand for `{hosts}`;
+/// in them `{host}` is the host and `{address}` the address at which the fake servers play its space.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostTexts {
+    /// For a name.
+    pub name: String,
+    /// For a literal address, where it can be sent elsewhere at all.
+    #[serde(default)]
+    pub literal: Option<String>,
+}
+
+/// How the permissions of a page's origin are set before the page is loaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionSetting {
+    /// By the WebDriver command *Set Permission*, while another page of the origin is there.
+    Command,
+    /// In the capabilities, for drivers whose command does not ask permissions policy.
+    Capabilities(Box<PermissionCapabilities>),
+}
+
+/// Permissions as capabilities: `at` / name of the permission / origin = decision.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionCapabilities {
+    /// A JSON Pointer to the object in the capabilities that has a member for each permission.
+    pub at: String,
+    /// The member for each permission, by the permission's name.
+    pub names: BTreeMap<String, String>,
+    /// The text for an origin; `{origin}` is the origin with its port.
+    pub origin: String,
+    /// The value of a permission that is granted.
+    pub granted: Value,
+    /// The value of one that is denied.
+    pub denied: Value,
+}
+
+impl PermissionCapabilities {
+    /// Puts the permissions of all origins into capabilities.
+    pub(crate) fn add(&self, capabilities: &mut Map<String, Value>, network: &Network) {
+        let mut all = Value::Object(std::mem::take(capabilities));
+        if let Some(Value::Object(permissions)) = all.pointer_mut(&self.at) {
+            for (origin, name, state) in network.permissions() {
+                let Some(member) = self.names.get(name) else { continue };
+                let decision = match state {
+                    PermissionState::Granted => &self.granted,
+                    PermissionState::Denied => &self.denied,
+                };
+                let origins = permissions.entry(member.clone()).or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(origins) = origins {
+                    origins.insert(self.origin.replace("{origin}", origin), decision.clone());
+                }
+            }
+        }
+        if let Value::Object(all) = all {
+            *capabilities = all;
+        }
+    }
+}
+
+/// A WebDriver command with the method POST.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetupCommand {
+    /// The path below that of the session.
+    pub path: String,
+    /// Its parameters, with placeholders.
+    pub body: Value,
 }
 
 /// Arguments for root alone.
@@ -275,7 +359,7 @@ impl Engine {
 }
 
 /// What stands for the placeholders of an engine's file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Placeholders<'p> {
     /// The browser's program.
     pub browser: &'p Path,
@@ -285,19 +369,50 @@ pub struct Placeholders<'p> {
     pub port: u16,
     /// The port of the driver.
     pub driver_port: u16,
+    /// The text for all hosts in address spaces.
+    pub hosts: String,
+    /// Where the public network is played.
+    pub public: String,
+    /// Where the local network is played.
+    pub local: String,
+}
+
+impl<'p> Placeholders<'p> {
+    /// The values for an engine on a network.
+    pub(crate) fn new(
+        engine: &Engine,
+        browser: &'p Path,
+        profile: &'p Path,
+        driver_port: u16,
+        network: &Network,
+    ) -> Self {
+        Self {
+            browser,
+            profile,
+            port: network.port,
+            driver_port,
+            hosts: engine.hosts.as_ref().map(|texts| network.hosts(texts)).unwrap_or_default(),
+            public: network.address(AddressSpace::Public).to_string(),
+            local: network.address(AddressSpace::Local).to_string(),
+        }
+    }
 }
 
 impl Placeholders<'_> {
     /// A text with its placeholders filled.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        text.replace("{browser}", &self.browser.display().to_string())
+        // The texts of hosts have placeholders themselves.
+        text.replace("{hosts}", &self.hosts)
+            .replace("{browser}", &self.browser.display().to_string())
             .replace("{profile}", &self.profile.display().to_string())
             .replace("{driver-port}", &self.driver_port.to_string())
             .replace("{port}", &self.port.to_string())
+            .replace("{public}", &self.public)
+            .replace("{local}", &self.local)
     }
 
-    fn fill(&self, value: Value) -> Value {
+    pub(crate) fn fill(&self, value: Value) -> Value {
         match value {
             // Alone it is a number: preferences of Firefox have types.
             Value::String(text) if text == "{port}" => self.port.into(),
@@ -337,9 +452,17 @@ mod tests {
     #[test]
     fn placeholders_and_arguments_for_root_are_filled_in() {
         let engine = Engine::find("chromium").expect("an engine");
-        let values =
-            Placeholders { browser: Path::new("/bin/b"), profile: Path::new("/tmp/p"), port: 4, driver_port: 5 };
+        let values = Placeholders {
+            browser: Path::new("/bin/b"),
+            profile: Path::new("/tmp/p"),
+            port: 4,
+            driver_port: 5,
+            hosts: "MAP a.test 127.0.0.2:{port},".to_owned(),
+            public: "127.0.0.2:4".to_owned(),
+            local: "127.0.0.3:4".to_owned(),
+        };
         let text = Value::Object(engine.fill_capabilities(&values, true)).to_string();
+        assert!(text.contains("rules=MAP a.test 127.0.0.2:4,MAP * 127.0.0.1:4") && text.contains("127.0.0.2:4=public"));
         assert!(text.contains("MAP * 127.0.0.1:4") && text.contains("--no-sandbox") && text.contains("/tmp/p"));
         assert!(!Value::Object(engine.fill_capabilities(&values, false)).to_string().contains("--no-sandbox"));
     }

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod guard;
 mod journal;
 mod judge;
+mod network;
 mod observe;
 mod page;
 mod plan;

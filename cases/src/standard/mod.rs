@@ -24,6 +24,7 @@ mod opener_policy;
 mod origin;
 mod page;
 mod perform;
+mod permissions_policy;
 mod preflight;
 mod preflight_cache;
 mod redirect_fetch;

@@ -94,7 +94,7 @@ impl Question {
             Ok(url) => literal_space(&url).unwrap_or(AddressSpace::Public),
             Err(_) => AddressSpace::Public,
         };
-        client.space_of_names = names;
+        client.space_of_names = Some(names);
         if self.stands_in {
             client.address_space = AddressSpace::Loopback;
             client.prohibits_mixed_content = false;
