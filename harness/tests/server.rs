@@ -5,7 +5,11 @@ mod servers;
 
 use std::collections::BTreeMap;
 
-use crosscheck::check::{CheckError, CheckOptions, CheckRecord, FAULTS, Severity, check, parse_policy};
+use crosscheck::Engine;
+use crosscheck::check::{
+    CheckError, CheckOptions, CheckRecord, FAULTS, Replayed, Severity, check, confirm, parse_policy,
+};
+use crosscheck::guard::Guard;
 use crosscheck::transport::Trust;
 use crosscheck_servers::{Behaviour, Route, Site, Stage, StageConfig, Token};
 use rstest::rstest;
@@ -79,6 +83,91 @@ fn all_44_faults_have_a_server_and_all_kinds_of_findings_are_found_somewhere() {
     }
 }
 
+/// Fixtures that Chromium is asked about in every run of the tests; `CROSSCHECK_CONFIRM=all` asks about all of them.
+const CONFIRMED: [&str; 12] = [
+    "reflected with credentials",
+    "reflected with a cookie",
+    "null",
+    "begins with",
+    "another port",
+    "the server's list names :443",
+    "bare errors",
+    "WebSocket for everybody",
+    "WebSocket for nobody",
+    "JSONP",
+    "no CORP for everybody",
+    "redirects without end",
+];
+
+/// What came of asking a browser about each finding.
+fn replayed(record: &CheckRecord) -> Vec<(String, Replayed)> {
+    let graves = record.findings.iter().filter(|finding| !finding.browsers.is_empty());
+    graves.map(|finding| (finding.id.clone(), finding.browsers[0].outcome)).collect()
+}
+
+/// Checks a wrong server, changes it as is said, and asks the browser about the findings.
+async fn confirmed(wrong: &Wrong, browser: &Engine, change: impl FnOnce(&Stage, &Token, Site)) -> CheckRecord {
+    let stage = Stage::start(StageConfig::default()).await.expect("a stage");
+    let (token, address) = (Token::random(), stage.addresses()[0]);
+    let stated = policy(wrong, &format!("http://{address}/{token}"));
+    stage.publish(token.clone(), site(wrong, &stated, &format!("http://{address}"), false));
+    let policy = parse_policy(std::path::Path::new("policy.json"), &stated.to_string()).expect("a sound policy");
+    let options = CheckOptions { changes: false, cost: wrong.cost, trust: Trust::Roots };
+    let mut record = check(&policy, "policy.json", options).await.expect("a check");
+    change(&stage, &token, site(wrong, &stated, &format!("http://{address}"), true));
+    let guard = Guard::start(std::path::Path::new(env!("CARGO_BIN_EXE_crosscheck"))).expect("a guard");
+    confirm(&policy, &mut record, options, browser, &guard).await.expect("a browser");
+    guard.finish().await;
+    record
+}
+
+/// The engine, where it is here.
+fn browser(name: &str) -> Option<Engine> {
+    let engine = Engine::find(name).expect("an engine that comes with the program");
+    match crosscheck::discover(&engine) {
+        Ok(_) => Some(engine),
+        Err(missing) if std::env::var_os("CROSSCHECK_REQUIRE_BROWSERS").is_some() => panic!("{missing}"),
+        Err(missing) => {
+            eprintln!("skipped: {missing}");
+            None
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_browser_confirms_holes_and_breaks() {
+    let all_of_them = std::env::var("CROSSCHECK_CONFIRM").is_ok_and(|value| value == "all");
+    let name = std::env::var("CROSSCHECK_CONFIRM_BROWSER").unwrap_or_else(|_| "chromium".to_owned());
+    let Some(engine) = browser(&name) else { return };
+    let (mut asked, mut wrong) = (0, Vec::new());
+    for server in all().iter().filter(|server| all_of_them || CONFIRMED.contains(&server.name.as_str())) {
+        let record = confirmed(server, &engine, |_, _, _| {}).await;
+        for (finding, outcome) in replayed(&record) {
+            asked += usize::from(outcome != Replayed::NotReplayed);
+            if all_of_them {
+                eprintln!("{}: {finding}: {}", server.name, outcome.words());
+            }
+            let is_known = matches!(outcome, Replayed::NotReplayed | Replayed::KnownDeviation) && all_of_them;
+            if outcome != Replayed::Confirmed && !is_known {
+                wrong.push(format!("{}: {}", server.name, explained(&record)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n----\n"));
+    assert!(asked >= CONFIRMED.len(), "only {asked} findings were replayed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_put_right_refutes_what_was_found() {
+    let Some(engine) = browser("chromium") else { return };
+    let servers = all();
+    let server = servers.iter().find(|server| server.name == CONFIRMED[0]).expect("a fixture");
+    let record = confirmed(server, &engine, |stage, token, right| stage.publish(token.clone(), right)).await;
+    assert_eq!(replayed(&record), [("reflected-origin".to_owned(), Replayed::Refuted)], "{}", explained(&record));
+    assert!(!record.has_disagreement());
+    assert!(record.findings[0].browsers[0].said.contains("answers otherwise by now"), "{}", explained(&record));
+}
+
 /// A check of one route with this behaviour, with little patience.
 async fn trouble(behaviour: Value) -> Result<CheckRecord, CheckError> {
     let stage = Stage::start(StageConfig::default()).await.expect("a stage");
@@ -106,7 +195,7 @@ async fn trouble(behaviour: Value) -> Result<CheckRecord, CheckError> {
 #[case::garbage(json!({ "verbatim": "\u{0} garbage\r\n\r\n" }), "is not HTTP")]
 #[case::reset(json!({ "fault": "reset" }), "broke before there was a response")]
 #[case::closes(json!({ "fault": "close" }), "broke before there was a response")]
-#[case::silent(json!({ "fault": "never-answer" }), "did not answer within 0.5 seconds")]
+#[case::silent(json!({ "fault": "never-answer" }), "did not answer within")]
 #[case::dies(json!({ "rules": [{ "if": { "request": { "from": 5 } }, "then": { "fault": "reset" } }], "preflight": { "fault": "reset" } }), "stopped to answer")]
 #[tokio::test]
 async fn a_server_that_cannot_be_asked_is_an_error_that_says_why(#[case] behaviour: Value, #[case] message: &str) {

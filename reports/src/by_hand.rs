@@ -140,7 +140,7 @@ fn load(url: &str, options: &LoadProbe) -> String {
     }
     attributes.extend(options.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let listed: String = attributes.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = write!(text, "element.setAttribute({}, {});\n", literal(name), literal(value));
+        let _ = writeln!(text, "element.setAttribute({}, {});", literal(name), literal(value));
         text
     });
     let element = |name: &str, before: &str, source: &str| {
