@@ -2,7 +2,7 @@ from litestar import Litestar, Response, get, route
 from litestar.config.cors import CORSConfig
 from litestar.response import Redirect
 @get("/items")
-async def items() -> Response: return Response([1], headers={"x-total": "1"})
+async def items() -> Response: return Response([1], headers={"x-total": "1", "vary": "accept-language"})
 @route("/items", http_method=["HEAD", "POST", "PUT"], status_code=200)
 async def change() -> Response: return Response(None, headers={"x-total": "1"})
 @get("/broken")

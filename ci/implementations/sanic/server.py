@@ -9,7 +9,7 @@ app.config.CORS_SUPPORTS_CREDENTIALS = True
 app.config.CORS_MAX_AGE = 600
 app.config.CORS_AUTOMATIC_OPTIONS = True
 @app.route("/items", methods=["GET", "HEAD", "POST", "PUT"])
-async def items(request): return json([1], headers={"x-total": "1"})
+async def items(request): return json([1], headers={"x-total": "1", "vary": "accept-language"})
 @app.get("/broken")
 async def broken(request): raise RuntimeError("broken")
 @app.get("/old")
