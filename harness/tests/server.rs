@@ -3,11 +3,13 @@
 #[path = "server/servers.rs"]
 mod servers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crosscheck::Engine;
+use crosscheck::check::report::render_sarif;
 use crosscheck::check::{
-    CheckError, CheckOptions, CheckRecord, FAULTS, Replayed, Severity, check, confirm, parse_policy,
+    CheckError, CheckOptions, CheckRecord, Confirmation, FAULTS, Ignored, Replayed, Severity, check, confirm,
+    parse_policy,
 };
 use crosscheck::guard::Guard;
 use crosscheck::transport::Trust;
@@ -81,6 +83,84 @@ fn all_44_faults_have_a_server_and_all_kinds_of_findings_are_found_somewhere() {
     for server in servers.iter().filter(|server| server.control) {
         assert!(!server.expect.values().any(|severity| severity == Severity::Hole.name()), "{}", server.name);
     }
+}
+
+/// Checks a server and says what arrived there.
+async fn arrived(wrong: &Wrong, right: bool, changes: bool) -> (CheckRecord, BTreeSet<String>) {
+    let stage = Stage::start(StageConfig::default()).await.expect("a stage");
+    let (token, address) = (Token::random(), stage.addresses()[0]);
+    let stated = policy(wrong, &format!("http://{address}/{token}"));
+    stage.publish(token.clone(), site(wrong, &stated, &format!("http://{address}"), right));
+    let policy = parse_policy(std::path::Path::new("policy.json"), &stated.to_string()).expect("a sound policy");
+    let options = CheckOptions { changes, cost: false, trust: Trust::Roots };
+    let record = check(&policy, "policy.json", options).await.expect("a check");
+    let log = stage.withdraw(&token);
+    (record, log.iter().map(|exchange| exchange.method.to_string()).collect())
+}
+
+#[rstest]
+#[case::right("DELETE", true, &["GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"])]
+#[case::more_methods("DELETE", false, &["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"])]
+#[case::refused_methods("PATCH refused", false, &["GET", "HEAD", "OPTIONS", "POST", "PUT"])]
+#[case::loose_preflights("preflights for everybody", false, &["GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"])]
+#[tokio::test]
+async fn what_may_change_something_is_sent_only_on_demand(
+    #[case] name: &str,
+    #[case] right: bool,
+    #[case] sent: &[&str],
+) {
+    let servers = all();
+    let server = servers.iter().find(|server| server.name == name).expect("a fixture");
+    let expected = if right { BTreeMap::new() } else { server.expect.clone() };
+    let (record, methods) = arrived(server, right, false).await;
+    assert_eq!(methods.iter().collect::<Vec<_>>(), ["GET", "HEAD", "OPTIONS"], "without being asked to");
+    assert_eq!(found(&record), expected, "{}", explained(&record));
+    let (record, methods) = arrived(server, right, true).await;
+    assert_eq!(methods.iter().collect::<Vec<_>>(), sent, "on demand");
+    assert_eq!(found(&record), expected, "{}", explained(&record));
+}
+
+/// The schema that OASIS publishes, as the crate that reads SARIF carries it.
+fn sarif_schema() -> Value {
+    let metadata = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", "host-tuple"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("metadata");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let package = packages.iter().find(|package| package["name"] == "serde-sarif").expect("the crate");
+    let manifest = std::path::Path::new(package["manifest_path"].as_str().expect("a path"));
+    let schema = std::fs::read_to_string(manifest.with_file_name("src").join("schema.json")).expect("the schema");
+    // The pattern of a language has a stray bracket, which is no regular expression in Unicode mode.
+    serde_json::from_str(&schema.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$")).expect("JSON")
+}
+
+#[tokio::test]
+async fn sarif_keeps_to_its_schema() {
+    let validator = jsonschema::validator_for(&sarif_schema()).expect("a sound schema");
+    let servers = all();
+    let named = |name: &str| servers.iter().find(|server| server.name == name).expect("a fixture");
+    let mut record = checked(named("reflected with credentials"), false).await;
+    record.policy = "./a folder/policy é.json".to_owned();
+    let said = "A page \u{1F600}".to_owned();
+    record.findings[0].browsers.push(Confirmation { browser: "B".to_owned(), outcome: Replayed::Confirmed, said });
+    let other = checked(named("not exposed"), false).await;
+    let ignored = other.findings.into_iter().map(|finding| Ignored { finding, reason: "known".to_owned() });
+    record.ignored.extend(ignored);
+    let none = checked(named("DELETE"), true).await;
+    for record in [record, none] {
+        let sarif = render_sarif(&record);
+        let faults: Vec<String> =
+            validator.iter_errors(&sarif).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        let read: serde_sarif::sarif::Sarif = serde_json::from_value(sarif).expect("SARIF");
+        let results = read.runs[0].results.as_ref().map_or(0, Vec::len);
+        assert_eq!(results, record.findings.len() + record.ignored.len());
+    }
+    let mut wrong = render_sarif(&checked(named("DELETE"), true).await);
+    wrong["runs"][0]["tool"]["driver"]["name"] = Value::Null;
+    assert!(!validator.is_valid(&wrong), "the schema is one");
 }
 
 /// Fixtures that Chromium is asked about in every run of the tests; `CROSSCHECK_CONFIRM=all` asks about all of them.
