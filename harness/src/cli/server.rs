@@ -30,11 +30,12 @@ pub(crate) async fn server(arguments: ServerArguments) -> Result<Ended, Failure>
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let options = CheckOptions { changes: arguments.changes, cost: arguments.measure_cost, trust };
     let engines = engines(&arguments)?;
+    let mut interrupts = super::run::Interrupts::take()?;
     let guard = if engines.is_empty() { None } else { Some(super::run::guard()?) };
     let browsers = guard.as_ref().map(|guard| (engines.as_slice(), guard));
     let record = tokio::select! {
         record = checked(&policy, path, folder, options, browsers) => record,
-        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted("interrupted".to_owned())),
+        () = interrupts.wait() => Err(Failure::Interrupted("interrupted".to_owned())),
     };
     if let Some(guard) = guard {
         guard.finish().await;
