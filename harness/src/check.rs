@@ -7,20 +7,23 @@
 mod ask;
 mod claim;
 mod compare;
+mod confirm;
 mod fault;
 mod finding;
 mod init;
 mod lint;
 mod origins;
 mod policy;
+mod replay;
 pub mod report;
 mod run;
 mod start;
 mod topic;
 
 pub use compare::{Change, compare};
+pub use confirm::{ConfirmError, confirm};
 pub use fault::{FAULTS, Fault, Severity, fault_of};
-pub use finding::{Access, CheckRecord, Confirmation, Evidence, Finding, Ignored, Seen};
+pub use finding::{Access, CheckRecord, Confirmation, Evidence, Finding, Ignored, Replayed, Seen};
 pub use init::init;
 pub use lint::{parse_policy, read_policy};
 pub use policy::{Allow, Authenticate, Embed, Ignore, Limits, Policy, Role, Route, Start, policy_schema};

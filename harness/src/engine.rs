@@ -59,6 +59,12 @@ pub struct Engine {
     /// Commands for the driver at the beginning of a session.
     #[serde(default)]
     pub setup: Vec<SetupCommand>,
+    /// How it reaches real servers, and not the fake ones.
+    #[serde(default)]
+    pub direct: Option<Direct>,
+    /// Rules by which it is known not to keep a page out.
+    #[serde(default)]
+    pub lenient: Vec<Lenient>,
     /// How it says why it blocks.
     pub reasons: Reasons,
 }
@@ -132,6 +138,33 @@ pub struct SetupCommand {
     pub path: String,
     /// Its parameters, with placeholders.
     pub body: Value,
+}
+
+/// A rule by which an engine keeps no page out, though the standard demands it. (What is known of single cases stands in
+/// `ci/expectations`.)
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lenient {
+    /// The id of the requirement.
+    pub requirement: String,
+    /// What it does, and why.
+    pub cause: String,
+}
+
+/// What has to be added to the capabilities so that some servers are reached directly.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Direct {
+    /// A JSON Pointer into the capabilities: to a list, which is added to, or to a text, which is replaced.
+    pub at: String,
+    /// What is said for each server; `{server}` is its host and port.
+    pub each: String,
+    /// What is said for all together; `{direct}` stands for `each` of all. Without it, each is added to the list.
+    #[serde(default)]
+    pub all: Option<String>,
+    /// Whether the engine takes an http server of this machine for mixed content in an https page.
+    #[serde(default)]
+    pub local_is_mixed: bool,
 }
 
 /// Arguments for root alone.
@@ -342,6 +375,24 @@ impl Engine {
         })
     }
 
+    /// The same engine, which reaches these servers (`host:port`) directly; nothing where its file does not say how.
+    #[must_use]
+    pub fn reaching(&self, servers: &[String]) -> Option<Self> {
+        let Direct { at, each, all, .. } = self.direct.as_ref()?;
+        let each: Vec<String> = servers.iter().map(|server| each.replace("{server}", server)).collect();
+        let said = match all {
+            Some(all) => vec![all.replace("{direct}", &each.concat())],
+            None => each,
+        };
+        let mut capabilities = Value::Object(self.capabilities.clone());
+        match capabilities.pointer_mut(at)? {
+            Value::Array(list) => list.extend(said.into_iter().map(Value::String)),
+            text => *text = Value::String(said.concat()),
+        }
+        let Value::Object(capabilities) = capabilities else { return None };
+        Some(Self { capabilities, ..self.clone() })
+    }
+
     /// The capabilities with everything filled in.
     #[must_use]
     pub fn fill_capabilities(&self, values: &Placeholders<'_>, as_root: bool) -> Map<String, Value> {
@@ -442,6 +493,9 @@ mod tests {
             ["chromium", "firefox", "webkit"]
         );
         for engine in engines {
+            for lenient in &engine.lenient {
+                assert!(crosscheck_cases::requirement(&lenient.requirement).is_some(), "{}", lenient.requirement);
+            }
             let classes = engine.reasons.patterns.iter().flat_map(|pattern| &pattern.classes);
             for class in classes.chain(&engine.reasons.silent) {
                 assert!(crosscheck_cases::reason_class(class).is_some(), "{}: {class}", engine.name);
@@ -465,6 +519,21 @@ mod tests {
         assert!(text.contains("rules=MAP a.test 127.0.0.2:4,MAP * 127.0.0.1:4") && text.contains("127.0.0.2:4=public"));
         assert!(text.contains("MAP * 127.0.0.1:4") && text.contains("--no-sandbox") && text.contains("/tmp/p"));
         assert!(!Value::Object(engine.fill_capabilities(&values, false)).to_string().contains("--no-sandbox"));
+    }
+
+    #[test]
+    fn every_engine_can_reach_a_real_server() {
+        let values = Placeholders { browser: Path::new("/b"), profile: Path::new("/p"), port: 4, driver_port: 5 };
+        for (engine, said) in [
+            ("chromium", "--host-resolver-rules=MAP a.test:1 a.test:1, MAP [::1]:2 [::1]:2, MAP * 127.0.0.1:4"),
+            ("firefox", "\"network.proxy.no_proxies_on\":\"a.test:1,[::1]:2,\""),
+            ("webkit", "\"--ignore-host=a.test:1\",\"--ignore-host=[::1]:2\""),
+        ] {
+            let engine = Engine::find(engine).expect("an engine");
+            let engine = engine.reaching(&["a.test:1".to_owned(), "[::1]:2".to_owned()]).expect("a way");
+            let text = Value::Object(engine.fill_capabilities(&values, false)).to_string();
+            assert!(text.contains(said), "{text}");
+        }
     }
 
     #[test]

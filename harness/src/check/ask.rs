@@ -42,11 +42,15 @@ pub(crate) struct Asker {
 /// A request with all that it led to.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    /// What was asked; nothing for what no browser sends by itself.
+    pub(crate) question: Option<Question>,
     pub(crate) exchanged: Vec<Exchanged>,
     /// What a browser makes of it; nothing for what no browser sends by itself.
     pub(crate) diagnosis: Option<Diagnosis>,
     pub(crate) page: PageResult,
     pub(crate) trouble: Option<String>,
+    /// Whether that was that nothing came in time.
+    pub(crate) is_late: bool,
     /// How long the last answer took.
     pub(crate) took: Duration,
 }
@@ -125,6 +129,11 @@ impl Asker {
         })
     }
 
+    /// The value of the Cookie header.
+    pub(crate) fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     /// How many requests were sent.
     pub(crate) fn sent(&self) -> u32 {
         self.sent.load(Ordering::Relaxed)
@@ -182,7 +191,7 @@ impl Asker {
         let mut exchanges = self.transport.exchanges();
         let mut drive = Drive::start(question, names);
         let limit = Duration::from_secs(self.limits.timeout_seconds.into());
-        let mut trouble = None;
+        let (mut trouble, mut is_late) = (None, false);
         let mut took = Duration::ZERO;
         while let Some(mut message) = drive.next() {
             if message.kind == MessageKind::Request && !is_harmless(&message) && !self.changes {
@@ -220,6 +229,7 @@ impl Asker {
                 Err(why) => {
                     self.heard(Some(&why));
                     drive.answer(why.answer());
+                    is_late = matches!(why, Trouble::TimedOut { .. });
                     trouble = Some(why.to_string());
                 }
             }
@@ -227,7 +237,8 @@ impl Asker {
         let exchanged = drive.exchanged.clone();
         let page = drive.performance.as_ref().and_then(|performance| performance.page.first().cloned());
         let diagnosis = Some(drive.diagnose(Redaction::Secrets));
-        Asked { exchanged, diagnosis, page: page.unwrap_or_default(), trouble, took }
+        let question = Some(question.clone());
+        Asked { question, exchanged, diagnosis, page: page.unwrap_or_default(), trouble, is_late, took }
     }
 
     /// A request with just these headers.
@@ -242,10 +253,12 @@ impl Asker {
             body: Vec::new(),
         };
         let mut asked = Asked {
+            question: None,
             exchanged: vec![Exchanged { message: message.clone(), answer: None }],
             diagnosis: None,
             page: PageResult::default(),
             trouble: None,
+            is_late: false,
             took: Duration::ZERO,
         };
         if !self.may_send().await {

@@ -3,6 +3,7 @@
 use super::ask::Asked;
 use super::fault::Severity;
 use super::finding::Evidence;
+use super::replay::Replay;
 
 /// A fault that was seen on a route.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Claim {
     /// Whom it is about, where that is an origin.
     pub(crate) origins: Vec<String>,
     pub(crate) evidence: Evidence,
+    /// How a page in a browser does the same.
+    pub(crate) replay: Option<Replay>,
     /// How many requests it rests on.
     pub(crate) requests: usize,
 }
@@ -34,6 +37,7 @@ impl Claim {
             said: said.into(),
             origins: Vec::new(),
             evidence: Evidence::of(asked),
+            replay: Replay::of(asked),
             requests: asked.exchanged.len(),
         }
     }
@@ -41,6 +45,12 @@ impl Claim {
     /// Other requests that it rests on, too.
     pub(crate) fn with<'a>(mut self, others: impl IntoIterator<Item = &'a Asked>) -> Self {
         self.requests += others.into_iter().map(|asked| asked.exchanged.len()).sum::<usize>();
+        self
+    }
+
+    /// What a browser is to be asked in the place of this, which no page sends.
+    pub(crate) fn replayed_as(mut self, replay: Option<Replay>) -> Self {
+        self.replay = replay;
         self
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ask::Asked;
 use super::claim::Claim;
 use super::fault::{Severity, fault_of};
+use super::replay::Replay;
 use crate::explain::diagnosis::shown;
 use crate::explain::redact::Redaction;
 use crate::explain::{Shown, Step};
@@ -47,20 +48,64 @@ pub struct Finding {
     pub advice: String,
     /// How many requests it rests on.
     pub requests: usize,
-    /// What a real browser did, where one was asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confirmed: Option<Confirmation>,
+    /// What real browsers did, where some were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub browsers: Vec<Confirmation>,
 }
 
 /// What a real browser did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {
     /// The browser, with its version.
     pub browser: String,
     /// Whether it did as the finding says.
-    pub confirmed: bool,
+    pub outcome: Replayed,
     /// What it did.
     pub said: String,
+}
+
+/// What came of asking a server again, from pages in a real browser. The later, the more it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replayed {
+    /// No page can do it, or not without changing something.
+    NotReplayed,
+    /// The browser did as the finding says.
+    Confirmed,
+    /// It did not, as it is known not to keep the rule that decides: today it keeps nobody out here.
+    KnownDeviation,
+    /// It did not, and the server answers otherwise by now.
+    Refuted,
+    /// It did not, though the server, asked again, answers as before: the executable standard and the browser disagree,
+    /// which is a fault of Crosscheck or of the browser, or the server treats browsers otherwise than the check.
+    Disagreement,
+}
+
+impl Replayed {
+    /// All, as they are counted.
+    pub const ALL: [Self; 5] =
+        [Self::Confirmed, Self::KnownDeviation, Self::Refuted, Self::Disagreement, Self::NotReplayed];
+
+    /// As it is written for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NotReplayed => "Not replayed",
+            Self::Confirmed => "Confirmed",
+            Self::KnownDeviation => "Not confirmed",
+            Self::Refuted => "REFUTED",
+            Self::Disagreement => "DISAGREEMENT",
+        }
+    }
+}
+
+impl CheckRecord {
+    /// Whether a browser disagrees with the executable standard.
+    #[must_use]
+    pub fn has_disagreement(&self) -> bool {
+        let browsers = self.findings.iter().flat_map(|finding| &finding.browsers);
+        browsers.into_iter().any(|browser| browser.outcome == Replayed::Disagreement)
+    }
 }
 
 /// What was seen on a route.
@@ -75,6 +120,9 @@ pub struct Seen {
     pub origins: Vec<String>,
     /// One request that shows it.
     pub evidence: Evidence,
+    /// How a page in a browser does the same.
+    #[serde(skip)]
+    pub(crate) replay: Option<Replay>,
 }
 
 /// A request that shows a fault.
@@ -164,12 +212,19 @@ fn merge(id: &str, mut claims: Vec<Claim>) -> Finding {
                 let new = claim.origins.into_iter().filter(|origin| !known.origins.contains(origin));
                 let new: Vec<String> = new.collect();
                 known.origins.extend(new);
+                // Rather one that changes nothing, as only such are replayed without being asked to.
+                if let Some(replay) = claim.replay.filter(Replay::is_harmless)
+                    && !known.replay.as_ref().is_some_and(Replay::is_harmless)
+                {
+                    known.replay = Some(replay);
+                }
             }
             None => seen.push(Seen {
                 route: claim.route,
                 said: claim.said,
                 origins: claim.origins,
                 evidence: claim.evidence,
+                replay: claim.replay,
             }),
         }
     }
@@ -180,6 +235,6 @@ fn merge(id: &str, mut claims: Vec<Claim>) -> Finding {
         seen,
         advice: fault.map(|fault| fault.advice.to_owned()).unwrap_or_default(),
         requests,
-        confirmed: None,
+        browsers: Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ pub use sarif::render_sarif;
 pub use text::{render_change, render_text};
 
 use super::fault::Severity;
-use super::finding::{CheckRecord, Seen};
+use super::finding::{CheckRecord, Confirmation, Replayed, Seen};
 
 /// `3 HOLE, 1 BREAK`, or `no findings`.
 pub(crate) fn counts(record: &CheckRecord) -> String {
@@ -25,6 +25,28 @@ pub(crate) fn counts(record: &CheckRecord) -> String {
         })
         .collect();
     if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
+}
+
+/// What browsers did with the findings: `Chromium 156.0: 2 confirmed, 1 not replayed`.
+pub(crate) fn browsers(record: &CheckRecord) -> Vec<String> {
+    let all: Vec<&Confirmation> = record.findings.iter().flat_map(|finding| &finding.browsers).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for one in &all {
+        if !names.contains(&one.browser.as_str()) {
+            names.push(&one.browser);
+        }
+    }
+    let count = |name: &str, outcome: Replayed| {
+        let count = all.iter().filter(|one| one.browser == name && one.outcome == outcome).count();
+        (count > 0).then(|| format!("{count} {}", outcome.words().to_lowercase()))
+    };
+    names
+        .iter()
+        .map(|name| {
+            let counts: Vec<String> = Replayed::ALL.iter().filter_map(|outcome| count(name, *outcome)).collect();
+            format!("{name}: {}", counts.join(", "))
+        })
+        .collect()
 }
 
 /// How many origins are named before the rest is only counted.

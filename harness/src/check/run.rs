@@ -168,7 +168,7 @@ fn without_consequences(claims: Vec<Claim>) -> Vec<Claim> {
 
 /// What the environment holds: headers, and a cookie.
 #[expect(clippy::type_complexity, reason = "two values that are used at once")]
-fn secrets(authenticate: &Authenticate) -> Result<(Vec<(String, String)>, Option<String>), CheckError> {
+pub(crate) fn secrets(authenticate: &Authenticate) -> Result<(Vec<(String, String)>, Option<String>), CheckError> {
     let read = |variable: &String| std::env::var(variable).map_err(|_| CheckError::Secret(variable.clone()));
     let headers = authenticate
         .headers

@@ -244,6 +244,10 @@ pub(crate) struct ServerArguments {
     /// Also measure what preflights with long lists of headers cost
     #[arg(long)]
     pub(crate) measure_cost: bool,
+    /// Ask again for each HOLE and BREAK from pages in a real browser: chromium, firefox, webkit, or the path of an
+    /// engine's JSON file; several with commas. Exit code 4 where a browser disagrees with the executable standard
+    #[arg(long, value_delimiter = ',', value_name = "BROWSER", conflicts_with = "init")]
+    pub(crate) confirm: Vec<String>,
     /// Take any certificate of the server
     #[arg(long)]
     pub(crate) insecure: bool,

@@ -34,6 +34,8 @@ pub(crate) enum Ended {
     AsExpected,
     /// Unexpected results: exit code 1.
     Unexpected,
+    /// A browser disagrees with the executable standard: exit code 4.
+    Disagreement,
 }
 
 /// Writes to standard output; ends the program in peace where nobody reads any more.
@@ -77,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
     match ended {
         Ok(Ended::AsExpected) => ExitCode::SUCCESS,
         Ok(Ended::Unexpected) => ExitCode::from(1),
+        Ok(Ended::Disagreement) => ExitCode::from(4),
         Err(failure) => failure.report(),
     }
 }

@@ -3,9 +3,11 @@ use std::path::Path;
 
 use crosscheck::check::report::{render_change, render_html, render_junit, render_markdown, render_sarif, render_text};
 use crosscheck::check::{
-    CheckOptions, CheckRecord, Policy, Severity, check, compare, init, is_local, read_policy, start,
+    CheckOptions, CheckRecord, Policy, Severity, check, compare, confirm, init, is_local, read_policy, start,
 };
+use crosscheck::guard::Guard;
 use crosscheck::transport::Trust;
+use crosscheck::{Engine, discover};
 use url::Url;
 
 use super::arguments::{FailOn, ServerArguments, ServerCommand, ServerFormat};
@@ -27,20 +29,56 @@ pub(crate) async fn server(arguments: ServerArguments) -> Result<Ended, Failure>
     may_ask(&policy.target, &arguments)?;
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let options = CheckOptions { changes: arguments.changes, cost: arguments.measure_cost, trust };
+    let engines = engines(&arguments)?;
+    let mut interrupts = super::run::Interrupts::take()?;
+    let guard = if engines.is_empty() { None } else { Some(super::run::guard()?) };
+    let browsers = guard.as_ref().map(|guard| (engines.as_slice(), guard));
     let record = tokio::select! {
-        record = checked(&policy, path, folder, options) => record?,
-        _ = tokio::signal::ctrl_c() => return Err(Failure::Interrupted("interrupted".to_owned())),
+        record = checked(&policy, path, folder, options, browsers) => record,
+        () = interrupts.wait() => Err(Failure::Interrupted("interrupted".to_owned())),
     };
+    if let Some(guard) = guard {
+        guard.finish().await;
+    }
+    let record = record?;
     write(&record, &arguments)?;
+    if record.has_disagreement() {
+        eprintln!(
+            "A browser does not do what the executable standard says (see DISAGREEMENT above). Unless the server treats \
+             browsers otherwise than this check, that is a fault of Crosscheck or of the browser: please report it."
+        );
+        return Ok(Ended::Disagreement);
+    }
     let worst = record.findings.iter().map(|finding| finding.severity).min();
     let fails = worst.is_some_and(|worst| worst <= severity(arguments.fail_on));
     Ok(if fails { Ended::Unexpected } else { Ended::AsExpected })
 }
 
-async fn checked(policy: &Policy, path: &Path, folder: &Path, options: CheckOptions) -> Result<CheckRecord, Failure> {
+async fn checked(
+    policy: &Policy,
+    path: &Path,
+    folder: &Path,
+    options: CheckOptions,
+    browsers: Option<(&[Engine], &Guard)>,
+) -> Result<CheckRecord, Failure> {
     // It ends when this does.
     let _started = start(policy, folder).await.map_err(Failure::Environment)?;
-    Ok(check(policy, &path.display().to_string(), options).await?)
+    let mut record = check(policy, &path.display().to_string(), options).await?;
+    for (engine, guard) in browsers.iter().flat_map(|(engines, guard)| engines.iter().map(move |one| (one, *guard))) {
+        confirm(policy, &mut record, options, engine, guard)
+            .await
+            .map_err(|error| Failure::Environment(format!("{}: {error}", engine.label)))?;
+    }
+    Ok(record)
+}
+
+/// The browsers that confirm; all of them are there.
+fn engines(arguments: &ServerArguments) -> Result<Vec<Engine>, Failure> {
+    let engines = arguments.confirm.iter().map(|name| Engine::find(name)).collect::<Result<Vec<_>, _>>()?;
+    for engine in &engines {
+        discover(engine).map_err(|missing| Failure::Environment(missing.to_string()))?;
+    }
+    Ok(engines)
 }
 
 /// Other people's servers are not probed by mistake.

@@ -5,7 +5,7 @@ use std::process::Output;
 use crosscheck_servers::{Behaviour, Route, Site, Stage, StageConfig, Token};
 use serde_json::{Value, json};
 
-use crate::support::{Bench, stderr};
+use crate::support::{Bench, available, stderr};
 
 /// A server with one route, and its target.
 async fn server(behaviour: Value) -> (Stage, String) {
@@ -84,6 +84,37 @@ async fn a_worse_version_is_told_from_a_better_one() {
     assert!(text.contains("Let in now, and not before:") && text.contains("HOLE reflected-origin"), "{text}");
     let better = run(&bench, &["server", "compare", "wrong", "right"]).await;
     assert_eq!(better.status.code(), Some(0), "{}", String::from_utf8_lossy(&better.stdout));
+}
+
+/// A browser is confirmed by what it does, not by what it is told: this server lets everybody in who does not say by
+/// Sec-Fetch-Mode that it is a browser.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_disagrees_has_an_exit_code_of_its_own() {
+    if !available("chromium") {
+        return;
+    }
+    let open = json!([
+        ["Access-Control-Allow-Origin", "{request.origin}"],
+        ["Access-Control-Allow-Credentials", "true"],
+        ["Vary", "Origin"]
+    ]);
+    let (_stage, target) = server(json!({
+        "headers": [["Vary", "Origin"]],
+        "rules": [{ "if": { "headers": { "accept-encoding": "absent" } }, "then": { "headers": open } }]
+    }))
+    .await;
+    let bench = Bench::new();
+    bench.write("policy.json", &policy(&target).to_string());
+    let output = run(&bench, &["server", "policy.json", "--confirm", "chromium", "--json", "o.json"]).await;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{text}{}", stderr(&output));
+    assert!(text.contains("DISAGREEMENT by Chromium") && text.contains("1 disagreement"), "{text}");
+    assert!(stderr(&output).contains("please report it"), "{}", stderr(&output));
+    bench.assert_clean();
+    let without = run(&bench, &["server", "policy.json"]).await;
+    assert_eq!(without.status.code(), Some(1));
+    let missing = run(&bench, &["server", "policy.json", "--confirm", "netscape"]).await;
+    assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

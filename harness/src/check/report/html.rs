@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{counts, origins};
+use super::{browsers, counts, origins};
 use crate::check::finding::{CheckRecord, Seen};
 
 #[derive(Template)]
@@ -10,6 +10,7 @@ use crate::check::finding::{CheckRecord, Seen};
 struct Page<'p> {
     record: &'p CheckRecord,
     counts: String,
+    browsers: Vec<String>,
 }
 
 impl Page<'_> {
@@ -24,5 +25,5 @@ impl Page<'_> {
 /// # Errors
 /// The template fails to write.
 pub fn render_html(record: &CheckRecord) -> Result<String, askama::Error> {
-    Page { record, counts: counts(record) }.render()
+    Page { record, counts: counts(record), browsers: browsers(record) }.render()
 }

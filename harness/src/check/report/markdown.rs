@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{counts, origins};
+use super::{browsers, counts, origins};
 use crate::check::finding::CheckRecord;
 
 /// Writes a check in Markdown.
@@ -35,9 +35,9 @@ pub fn render_markdown(record: &CheckRecord) -> String {
                 let _ = writeln!(out, "  {}", plain(&seen.evidence.conclusion));
             }
         }
-        if let Some(confirmation) = &finding.confirmed {
-            let word = if confirmation.confirmed { "Confirmed" } else { "**Refuted**" };
-            let _ = writeln!(out, "\n{word} by {}: {}", plain(&confirmation.browser), plain(&confirmation.said));
+        for browser in &finding.browsers {
+            let (name, said) = (plain(&browser.browser), plain(&browser.said));
+            let _ = writeln!(out, "\n**{}** by {name}. {said}", browser.outcome.words());
         }
         let _ = writeln!(out, "\nTo change: {}\n", plain(&finding.advice));
     }
@@ -45,6 +45,9 @@ pub fn render_markdown(record: &CheckRecord) -> String {
         let _ = writeln!(out, "- ignored: `{}`: {}", ignored.finding.id, plain(&ignored.reason));
     }
     let _ = writeln!(out, "\n{} requests in {} ms.", record.requests, record.duration_ms);
+    for line in browsers(record) {
+        let _ = writeln!(out, "\n{}.", plain(&line));
+    }
     out
 }
 

@@ -46,6 +46,9 @@ pub fn render_sarif(record: &CheckRecord) -> Value {
         if let Some(rule) = rule {
             result["ruleIndex"] = rule.into();
         }
+        if !finding.browsers.is_empty() {
+            result["properties"]["browsers"] = json!(finding.browsers);
+        }
         if let Some(reason) = suppressed {
             result["suppressions"] = json!([{ "kind": "external", "justification": reason }]);
         }

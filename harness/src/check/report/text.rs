@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{counts, origins};
+use super::{browsers, counts, origins};
 use crate::check::compare::Change;
 use crate::check::fault::Severity;
 use crate::check::finding::{Access, CheckRecord, Evidence, Finding};
@@ -50,6 +50,9 @@ pub fn render_text(record: &CheckRecord, coloured: bool, verbose: bool) -> Strin
         record.requests,
         f64::from(u32::try_from(record.duration_ms).unwrap_or(u32::MAX)) / 1000.0
     );
+    for line in browsers(record) {
+        let _ = writeln!(page.out, "{line}.");
+    }
     page.out
 }
 
@@ -140,9 +143,8 @@ impl Page {
                 self.evidence(&seen.evidence, verbose);
             }
         }
-        if let Some(confirmation) = &finding.confirmed {
-            let word = if confirmation.confirmed { "Confirmed" } else { "REFUTED" };
-            self.wrapped(2, &format!("{word} by {}: {}", confirmation.browser, confirmation.said));
+        for browser in &finding.browsers {
+            self.wrapped(2, &format!("{} by {}. {}", browser.outcome.words(), browser.browser, browser.said));
         }
         self.wrapped(2, &format!("To change: {}", finding.advice));
         self.out.push('\n');

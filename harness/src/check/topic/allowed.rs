@@ -253,9 +253,13 @@ async fn default_port(subject: &Subject<'_>, claims: &mut Vec<Claim>) {
         let echoed = asked.last().and_then(|answer| value(answer, "access-control-allow-origin"));
         if echoed.as_deref() == Some(listed.as_str()) {
             let said = format!("A page of {origin} is refused, and {listed} would be let in.");
-            claims.retain(|claim| claim.fault != "allowed-origin-refused" || !claim.origins.contains(&origin));
+            let is_it = |claim: &Claim| claim.fault == "allowed-origin-refused" && claim.origins.contains(&origin);
+            let replay = claims.iter().find(|claim| is_it(claim)).and_then(|claim| claim.replay.clone());
+            claims.retain(|claim| !is_it(claim));
             claims.push(
-                Claim::new("default-port", Severity::Break, subject.path(), said, &asked).about([origin.clone()]),
+                Claim::new("default-port", Severity::Break, subject.path(), said, &asked)
+                    .about([origin.clone()])
+                    .replayed_as(replay),
             );
         }
     }

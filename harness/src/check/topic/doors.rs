@@ -9,6 +9,7 @@ use crate::check::claim::Claim;
 use crate::check::fault::Severity;
 use crate::check::origins::{Allowed, hostile};
 use crate::check::policy::{Embed, Role};
+use crate::check::replay::Replay;
 use crate::explain::Verdict;
 use crate::explain::question::Question;
 
@@ -90,7 +91,8 @@ async fn jsonp(subject: &Subject<'_>) -> Option<Claim> {
     }
     let severity = if subject.policy.is_private(subject.route) { Severity::Hole } else { Severity::Note };
     let said = format!("With ?{name}={CALLBACK} the answer is a script that hands the data to any page.");
-    Some(Claim::new("jsonp", severity, subject.path(), said, &asked))
+    let replay = Replay::of(&asked).map(|replay| replay.calling(CALLBACK));
+    Some(Claim::new("jsonp", severity, subject.path(), said, &asked).replayed_as(replay))
 }
 
 /// Same-origin requests other than GET and HEAD carry Origin, and must not be refused for it. A GET stands in for them.
