@@ -523,7 +523,15 @@ mod tests {
 
     #[test]
     fn every_engine_can_reach_a_real_server() {
-        let values = Placeholders { browser: Path::new("/b"), profile: Path::new("/p"), port: 4, driver_port: 5 };
+        let values = Placeholders {
+            browser: Path::new("/b"),
+            profile: Path::new("/p"),
+            port: 4,
+            driver_port: 5,
+            hosts: String::new(),
+            public: String::new(),
+            local: String::new(),
+        };
         for (engine, said) in [
             ("chromium", "--host-resolver-rules=MAP a.test:1 a.test:1, MAP [::1]:2 [::1]:2, MAP * 127.0.0.1:4"),
             ("firefox", "\"network.proxy.no_proxies_on\":\"a.test:1,[::1]:2,\""),

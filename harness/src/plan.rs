@@ -11,7 +11,7 @@ pub(crate) struct Window {
     pub(crate) nodes: Vec<Node>,
     /// Whether it opens pop-ups, itself or in the scripts of its cases.
     pub(crate) opens_popups: bool,
-    /// Whether its cases load audio or video, which browsers put off in a tab that nobody looks at.
+    /// Whether its cases load audio or video or decode images, which browsers put off in a tab that nobody looks at.
     pub(crate) media: bool,
     /// Whether its cases make frames.
     pub(crate) frames: bool,
@@ -105,10 +105,12 @@ fn opens_popup(document: &Document) -> bool {
     document.kind == DocumentKind::Popup || document.within.as_deref().is_some_and(opens_popup)
 }
 
-/// Whether a case loads audio or video.
+/// Whether a case loads audio or video, or waits until an image is ready to be painted.
 fn loads_media(case: &Case) -> bool {
-    case.stated.when.iter().any(|probe| {
-        matches!(probe, Probe::Load(_, LoadProbe { element: Loader::Audio | Loader::Video | Loader::Track, .. }))
+    case.stated.when.iter().any(|probe| match probe {
+        Probe::Load(_, LoadProbe { element: Loader::Audio | Loader::Video | Loader::Track, .. }) => true,
+        Probe::Load(_, LoadProbe { look: Some(look), .. }) => look.contains(".decode("),
+        _ => false,
     })
 }
 
