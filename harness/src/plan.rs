@@ -110,6 +110,7 @@ fn loads_media(case: &Case) -> bool {
     case.stated.when.iter().any(|probe| match probe {
         Probe::Load(_, LoadProbe { element: Loader::Audio | Loader::Video | Loader::Track, .. }) => true,
         Probe::Load(_, LoadProbe { look: Some(look), .. }) => look.contains(".decode("),
+        Probe::Evaluate(script, _) => ["'audio'", "'video'", "new Audio("].iter().any(|one| script.contains(one)),
         _ => false,
     })
 }
