@@ -37,6 +37,8 @@ pub(crate) struct Browser<'r> {
     client: Performer,
     session: Option<Session>,
     agent: AgentRecord,
+    /// Whether cases were run in the session.
+    used: bool,
     /// Sessions lost in a row without a result in between.
     lost: usize,
 }
@@ -57,7 +59,7 @@ impl<'r> Browser<'r> {
         let agent = AgentRecord::default();
         let network = Network::of(stage, options.cases.iter().copied());
         let mut browser =
-            Self { options, engine, guard, source, stage, network, client, session: None, agent, lost: 0 };
+            Self { options, engine, guard, source, stage, network, client, session: None, agent, used: false, lost: 0 };
         browser.session().await?;
         Ok(browser)
     }
@@ -107,13 +109,15 @@ impl<'r> Browser<'r> {
         cases: &[&Case],
         finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
-        if self.engine.busy_with_frames {
-            let (framed, others) = split_frames(cases);
-            self.run_together(&framed, finish).await?;
-            self.run_together(&others, finish).await
-        } else {
-            self.run_together(cases, finish).await
+        let remembers = |case: &&Case| self.engine.forgets_preflights && looks_at_preflight_cache(case);
+        let (remembering, cases): (Vec<&Case>, Vec<&Case>) = cases.iter().copied().partition(remembers);
+        if !remembering.is_empty() && self.used {
+            self.stop().await;
         }
+        self.run_together(&remembering, finish).await?;
+        let (framed, others) = if self.engine.busy_with_frames { split_frames(&cases) } else { (Vec::new(), cases) };
+        self.run_together(&framed, finish).await?;
+        self.run_together(&others, finish).await
     }
 
     async fn run_together(
@@ -156,6 +160,7 @@ impl<'r> Browser<'r> {
         }
         self.session().await?;
         let Some(mut session) = self.session.take() else { return Ok(Vec::new()) };
+        self.used = true;
         let options = self.options;
         let engine = &self.engine;
         let setting = Setting {
@@ -216,9 +221,16 @@ impl<'r> Browser<'r> {
                 reasons: engine.reasons.about.clone(),
             };
             self.session = Some(session);
+            self.used = false;
         }
         self.session.as_mut().ok_or_else(|| SessionError::Lost("no session".to_owned()).into())
     }
+}
+
+/// Whether a case's outcome rests on what the browser remembers of a preflight.
+fn looks_at_preflight_cache(case: &Case) -> bool {
+    let wire = case.stated.then.wire.as_deref().unwrap_or_default();
+    case.stated.when.len() > 1 && wire.iter().any(|message| message.preflight)
 }
 
 /// The record of a case from what came of an attempt at it.

@@ -38,6 +38,10 @@ pub struct Engine {
     /// is asked nothing while a page makes many.
     #[serde(default)]
     pub busy_with_frames: bool,
+    /// Whether its preflight cache is smaller than the suite and loses entries at random: cases that look at the cache have
+    /// a browser of their own.
+    #[serde(default)]
+    pub forgets_preflights: bool,
     /// Whether it needs a display (Xvfb is started for it).
     #[serde(default)]
     pub display: bool,

@@ -164,13 +164,12 @@ pub fn requires_group_switch(is_initial: bool, current: Governed<'_>, response: 
     }
     // 2
     if response.policy == OpenerPolicy::UnsafeNone {
-        let lenient = match current.policy {
-            OpenerPolicy::SameOriginAllowPopups => Some("html.coop.popup.opener-allow-popups"),
-            OpenerPolicy::NoopenerAllowPopups => Some("html.coop.popup.opener-noopener-allow-popups"),
-            _ => None,
-        };
-        if let Some(requirement) = lenient {
-            note(requirement);
+        match current.policy {
+            OpenerPolicy::SameOriginAllowPopups => note("html.coop.popup.opener-allow-popups"),
+            OpenerPolicy::NoopenerAllowPopups => note("html.coop.popup.opener-noopener-allow-popups"),
+            _ => {}
+        }
+        if matches!(current.policy, OpenerPolicy::SameOriginAllowPopups | OpenerPolicy::NoopenerAllowPopups) {
             return Decided { outcome: false, follows };
         }
     }
