@@ -26,9 +26,49 @@ pub struct Document {
     /// The `allow` attribute of the frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow: Option<String>,
+    /// What the user has decided about the local network for the top-level page and everything in it. Permissions belong to
+    /// origins, so all cases of an origin state the same.
+    #[serde(default, skip_serializing_if = "Permissions::is_empty")]
+    pub permissions: Permissions,
     /// What embeds, opens or starts it; for a top-level page nothing. Default: a top-level page of the same origin.
     #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Box<Document>>,
+}
+
+/// What the user has decided; where nothing is stated, nobody was asked yet and nobody will answer (state *prompt*).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Permissions {
+    /// The permission to reach local addresses. (`lna.permission.local-network`)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_network: Option<PermissionState>,
+    /// The permission to reach loopback addresses. (`lna.permission.loopback-network`)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loopback_network: Option<PermissionState>,
+}
+
+/// A decision of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionState {
+    /// Yes.
+    Granted,
+    /// No.
+    Denied,
+}
+
+impl Permissions {
+    /// Whether nothing was decided.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stated().next().is_none()
+    }
+
+    /// The names of the permissions that were decided, with the decisions.
+    pub fn stated(&self) -> impl Iterator<Item = (&'static str, PermissionState)> {
+        let each = [("local-network", self.local_network), ("loopback-network", self.loopback_network)];
+        each.into_iter().filter_map(|(name, state)| state.map(|state| (name, state)))
+    }
 }
 
 /// Kinds of documents and workers.
@@ -89,6 +129,7 @@ impl Document {
             headers: Vec::new(),
             sandbox: None,
             allow: None,
+            permissions: Permissions::default(),
             within: None,
         }
     }
@@ -171,6 +212,11 @@ impl Document {
         if !self.kind.is_frame() && (self.sandbox.is_some() || self.allow.is_some()) {
             mistakes.push(format!("\"sandbox\" and \"allow\" belong to frames, not to a document of kind {kind}"));
         }
+        if self.kind != DocumentKind::Page && !self.permissions.is_empty() {
+            mistakes.push(format!(
+                "\"permissions\" belong to the top-level page, which asks the user, not to a document of kind {kind}"
+            ));
+        }
         match self.kind {
             DocumentKind::Page | DocumentKind::None if self.within.is_some() => {
                 mistakes.push(format!("a document of kind {kind} is in nothing"));
@@ -197,6 +243,12 @@ impl fmt::Display for Document {
             (Some(origin), DocumentKind::Page) => formatter.write_str(origin)?,
             (Some(origin), _) => write!(formatter, "{kind} {origin}")?,
             (None, _) => formatter.write_str(&kind)?,
+        }
+        for (name, state) in self.permissions.stated() {
+            write!(formatter, " [{name} {}]", crate::outcome::text_of(&state))?;
+        }
+        if let Some(allow) = &self.allow {
+            write!(formatter, " allow=\"{allow}\"")?;
         }
         if let Some(sandbox) = &self.sandbox {
             write!(formatter, " sandbox=\"{sandbox}\"")?;

@@ -28,8 +28,8 @@ pub struct Faults {
 
 fn faults_line(faults: &[Fault]) -> String {
     match faults.len() {
-        1 => "a mistake in the case files".to_owned(),
-        count => format!("{count} mistakes in the case files"),
+        1 => "a mistake in the file".to_owned(),
+        count => format!("{count} mistakes in the files"),
     }
 }
 

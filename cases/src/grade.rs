@@ -38,14 +38,15 @@ impl Grade {
 }
 
 /// Grades the last step of a case from what the page saw in it and what arrived during it; a message that does not say
-/// its step counts as of the last one. Steps that ask nothing of a server (an evaluated expression) have no grade.
+/// its step counts as of the last one. Steps that ask nothing of a server (an evaluated
+/// expression) have no grade; nor has a load that ended well, as the page reads some of it and not the rest.
 #[must_use]
 pub fn grade(page: &[PageResult], wire: &[WireMessage]) -> Option<Grade> {
     let last = page.last()?;
     let step = page.len() - 1;
     let sent = || wire.iter().filter(|message| message.step.unwrap_or(step) == step);
     match last.result {
-        ResultKind::Value => None,
+        ResultKind::Value | ResultKind::Loaded => None,
         ResultKind::Response => match last.response_type {
             Some(ResponseType::Opaque | ResponseType::Opaqueredirect) => Some(Grade::Opaque),
             _ => Some(Grade::Readable),

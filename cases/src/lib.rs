@@ -5,6 +5,7 @@
 //! file; matrices expand to many cases. Expected and observed outcomes are the same type, and [`Outcome::differences`]
 //! compares them. [`requirement`] and [`reason_class`] look up the rows of the inventory and the classes of reasons.
 
+mod address_space;
 mod case;
 mod deserialize_all;
 mod document;
@@ -20,6 +21,7 @@ mod placeholder;
 mod placement;
 mod predict;
 mod probe;
+mod read;
 mod reason;
 mod recording;
 mod requirement;
@@ -27,8 +29,9 @@ mod schema;
 mod source_map;
 pub mod standard;
 
+pub use address_space::{HostsOfSpace, address_spaces, is_placed, space_of_host};
 pub use case::{Case, CaseFile, Level, Stated};
-pub use document::{Document, DocumentKind};
+pub use document::{Document, DocumentKind, PermissionState, Permissions};
 pub use fault::{Fault, Faults};
 pub use feature::{Feature, feature, features};
 pub use filter::{Filter, FilterError};
@@ -38,10 +41,11 @@ pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, Wir
 pub use placement::{Placed, place, strip_tokens};
 pub use predict::{Prediction, outcome, wire_message};
 pub use probe::{
-    BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, Probe, Reading, WebSocketProbe,
-    XhrProbe,
+    BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, LoadProbe, Loader, Probe, Reading,
+    WebSocketProbe, XhrProbe,
 };
+pub use read::JsonFile;
 pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
 pub use recording::Recording;
-pub use requirement::{Requirement, requirement, requirements};
+pub use requirement::{Requirement, not_tested, requirement, requirements};
 pub use schema::case_file_schema;

@@ -145,7 +145,8 @@ fn expectation(stated: &Stated, add: Add<'_>) {
             ),
         );
     }
-    if then.wire.is_none() {
+    let evaluates = stated.when.iter().all(|probe| matches!(probe, Probe::Evaluate(..)));
+    if then.wire.is_none() && !evaluates {
         add(
             &["then"],
             "state what goes over the wire: \"wire\": [\"preflight\", \"PUT\"], or [] for nothing".to_owned(),

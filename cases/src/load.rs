@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::deserialize_all::deserialize_all;
 use crate::matrix::{Combination, combinations};
 use crate::source_map::{Segment, SourceMap};
-use crate::{Case, CaseFile, Fault, Faults, Stated, grade, lint, placeholder};
+use crate::{Case, CaseFile, Fault, Faults, Permissions, Stated, grade, lint, placeholder};
 
 /// All cases of a folder of case files.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,7 @@ pub fn load_text(file: &Path, text: &str) -> Result<Suite, Faults> {
 
 fn load_texts(folder: &Path, texts: &[(PathBuf, String)], mut faults: Vec<Fault>) -> Result<Suite, Faults> {
     let mut suite = Suite::default();
+    let mut permissions_of: HashMap<String, (Permissions, String)> = HashMap::new();
     let mut first_with_id: HashMap<String, (PathBuf, usize)> = HashMap::new();
     for (file, text) in texts {
         let source = SourceMap::new(file, text);
@@ -76,6 +77,17 @@ fn load_texts(folder: &Path, texts: &[(PathBuf, String)], mut faults: Vec<Fault>
             let place = (case.file.clone(), case.line);
             if let Some((other, line)) = first_with_id.insert(case.id.clone(), place) {
                 let message = format!("the id {:?} stands already in {}:{line}", case.id, other.display());
+                faults.push(SourceMap::new(file, text).fault_at_line(case.line, 1, message));
+            }
+            let top = case.stated.page.top();
+            let origin = top.origin.clone().unwrap_or_default();
+            let (permissions, other) =
+                permissions_of.entry(origin.clone()).or_insert_with(|| (top.permissions, case.id.clone()));
+            if *permissions != top.permissions {
+                let message = format!(
+                    "permissions belong to origins, and {other} has others for {origin}: a page with these needs an origin \
+                     of its own"
+                );
                 faults.push(SourceMap::new(file, text).fault_at_line(case.line, 1, message));
             }
         }

@@ -69,6 +69,9 @@ pub struct PageResult {
     /// `protocol` of a WebSocket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
+    /// What the page can read of a load, by name; in an expected outcome `null` means that it must not be there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, serde_json::Value>,
     /// What an evaluated expression gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<serde_json::Value>,
@@ -87,6 +90,9 @@ pub enum ResultKind {
     Exception,
     /// The request was handed over and gives no result to the page (a beacon that was queued).
     Sent,
+    /// A load that ended well: a `load` event, a font, a message from a frame or worker. What the page can read of it is
+    /// in `seen`.
+    Loaded,
     /// A value, of an evaluated expression.
     Value,
     /// Nothing happened within the step's time.
@@ -130,8 +136,8 @@ impl<'de> Visitor<'de> for PageResultVisitor {
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(
-            "a page result: \"network-error\", \"basic\", \"cors\", \"opaque\", \"opaqueredirect\", \"response\", \"sent\", \
-             \"timeout\", or an object with \"result\" or \"type\"",
+            "a page result: \"network-error\", \"basic\", \"cors\", \"opaque\", \"opaqueredirect\", \"response\", \"loaded\", \
+             \"sent\", \"timeout\", or an object with \"result\" or \"type\"",
         )
     }
 
@@ -140,6 +146,7 @@ impl<'de> Visitor<'de> for PageResultVisitor {
         match short {
             "network-error" => of(ResultKind::NetworkError, None),
             "response" => of(ResultKind::Response, None),
+            "loaded" => of(ResultKind::Loaded, None),
             "basic" => of(ResultKind::Response, Some(ResponseType::Basic)),
             "cors" => of(ResultKind::Response, Some(ResponseType::Cors)),
             "opaque" => of(ResultKind::Response, Some(ResponseType::Opaque)),
@@ -388,6 +395,12 @@ impl Differences {
         self.stated(at, "error", expected.error.as_ref(), observed.error.as_ref());
         self.stated(at, "events", expected.events.as_ref(), observed.events.as_ref());
         self.stated(at, "protocol", expected.protocol.as_ref(), observed.protocol.as_ref());
+        for (name, expected) in &expected.seen {
+            let seen = observed.seen.get(name).filter(|value| !value.is_null());
+            if seen != Some(expected) && !(expected.is_null() && seen.is_none()) {
+                self.add(&format!("{at}.seen.{name}"), text_of(expected), seen.map_or("nothing".to_owned(), text_of));
+            }
+        }
         self.stated(at, "value", expected.value.as_ref(), observed.value.as_ref());
     }
 

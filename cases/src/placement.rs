@@ -26,7 +26,12 @@ impl Case {
         }
         let mut steps = self.stated.when.clone();
         for step in &mut steps {
-            step.map_texts(&|url| place(&fill(url, token), token), &|text| fill(text, token));
+            let elsewhere = step.url().filter(|url| is_elsewhere(url, &site)).map(ToOwned::to_owned);
+            let place = |url: &str| match &elsewhere {
+                Some(elsewhere) if elsewhere == url => mark(url, token),
+                _ => place(&fill(url, token), token),
+            };
+            step.map_texts(&place, &|text| fill(text, token));
         }
         Placed { token: token.clone(), site, steps }
     }
@@ -42,6 +47,23 @@ pub fn place(url: &str, token: &Token) -> String {
         return url.to_owned();
     }
     format!("{before}/{token}/{rest}")
+}
+
+/// Whether a step asks a server that is none of ours: nothing is given for its origin. No case file may do that.
+fn is_elsewhere(url: &str, site: &Site) -> bool {
+    route(url).is_some_and(|route| !site.has_origin(&route.origin))
+}
+
+/// A URL of another server, which knows no tokens: the token stands in the fragment, which is not sent, so that what an
+/// engine says can be told apart. WebSockets' URLs must not have one.
+fn mark(url: &str, token: &Token) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if matches!(parsed.scheme(), "http" | "https") => {
+            parsed.set_fragment(Some(&format!("/{token}")));
+            parsed.into()
+        }
+        _ => url.to_owned(),
+    }
 }
 
 /// The scheme with authority, and what follows it; the first is empty for a path.
@@ -106,6 +128,7 @@ impl PageResult {
         for event in self.events.iter_mut().flatten() {
             *event = strip_tokens(event);
         }
+        self.seen.values_mut().for_each(strip_value);
         if let Some(value) = &mut self.value {
             strip_value(value);
         }
@@ -181,6 +204,18 @@ mod tests {
             assert_eq!(place(url, &token), placed);
             assert_eq!(place(placed, &token), placed, "placing twice changes nothing");
         }
+    }
+
+    #[test]
+    fn urls_of_other_servers_stay_as_they_are_and_are_marked() {
+        let token = Token::random();
+        let mut site = Site::new();
+        let Some(own) = route("https://a.test/") else { panic!("a route") };
+        site.insert(own, Behaviour::default());
+        assert!(is_elsewhere("http://127.0.0.1:7101/b", &site) && is_elsewhere("https://a.test:1/", &site));
+        assert!(!is_elsewhere("https://a.test/other", &site) && !is_elsewhere("/b", &site));
+        assert_eq!(mark("http://127.0.0.1:7101/b?c", &token), format!("http://127.0.0.1:7101/b?c#/{token}"));
+        assert_eq!(mark("ws://127.0.0.1:7101/b", &token), "ws://127.0.0.1:7101/b");
     }
 
     #[test]

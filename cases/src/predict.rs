@@ -32,6 +32,9 @@ impl Case {
         if self.stated.when.iter().any(|probe| matches!(probe, Probe::Evaluate(..))) {
             return Err("it evaluates a script");
         }
+        if self.stated.when.iter().any(|probe| matches!(probe, Probe::Load(..))) {
+            return Err("it loads something with an element");
+        }
         if self.stated.when.iter().any(|probe| matches!(probe, Probe::Xhr(_, options) if options.abort == Some(true))) {
             return Err("whether an aborted request has left is a matter of time");
         }

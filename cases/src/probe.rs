@@ -24,6 +24,8 @@ pub enum Probe {
     WebSocket(String, WebSocketProbe),
     /// A JavaScript expression, which may await.
     Evaluate(String, EvaluateProbe),
+    /// What an element, a style sheet or a worker loads.
+    Load(String, LoadProbe),
     /// A request by a plain HTTP client, without any browser.
     Client(String, ClientProbe),
 }
@@ -201,6 +203,108 @@ pub struct EvaluateProbe {
     pub timeout_ms: Option<u32>,
 }
 
+/// Options of a load: what loads, and its attributes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct LoadProbe {
+    /// What loads it.
+    pub element: Loader,
+    /// The `crossorigin` attribute; for a track that of its media element, for a worker its `credentials` option.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crossorigin: Option<String>,
+    /// The `integrity` attribute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<String>,
+    /// The `as` attribute of a preload.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// The `type` option of a worker, or of an import: `json`, `css`.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Further attributes of the element, such as `sandbox` or `referrerpolicy`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<(String, String)>,
+    /// A JavaScript expression, which may await, that looks at what was loaded: its value is `seen.look`. In its scope
+    /// are `element`, `url` and the runner's `tools`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<String>,
+    /// Milliseconds after which the step ends as `timeout`. Default: 10,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 60000))]
+    pub timeout_ms: Option<u32>,
+}
+
+/// What loads something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loader {
+    /// `<img>`
+    #[default]
+    Img,
+    /// `<img srcset>`
+    Srcset,
+    /// `<picture>` with a `<source>`
+    Picture,
+    /// `<image>` in inline SVG
+    SvgImage,
+    /// `<input type="image">`
+    Input,
+    /// `<script>`
+    Script,
+    /// `<script type="module">`
+    Module,
+    /// `import()`
+    Import,
+    /// `<link rel="stylesheet">`
+    Style,
+    /// `@import` in a `<style>`
+    CssImport,
+    /// `FontFace.load()`
+    Font,
+    /// `@font-face` in a `<style>`
+    CssFont,
+    /// `background-image`
+    CssBackground,
+    /// `mask-image`
+    CssMask,
+    /// `shape-outside`
+    CssShape,
+    /// `filter` with an SVG file
+    CssFilter,
+    /// `content`
+    CssContent,
+    /// `<use>` in inline SVG
+    SvgUse,
+    /// The `poster` of a `<video>`
+    Poster,
+    /// `<audio>`
+    Audio,
+    /// `<video>`
+    Video,
+    /// `<track>`
+    Track,
+    /// `<iframe>`
+    Iframe,
+    /// `<object>`
+    Object,
+    /// `<embed>`
+    Embed,
+    /// `<link rel="preload">`
+    Preload,
+    /// `<link rel="prefetch">`
+    Prefetch,
+    /// `<link rel="modulepreload">`
+    Modulepreload,
+    /// `Worker`
+    Worker,
+    /// `SharedWorker`
+    SharedWorker,
+    /// `importScripts()` in a dedicated worker
+    ImportScripts,
+    /// `audioWorklet.addModule()`
+    AudioWorklet,
+}
+
 /// Options of a plain HTTP client.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -217,7 +321,7 @@ pub struct ClientProbe {
 }
 
 /// The first members that name a probe.
-const NAMES: [&str; 7] = ["fetch", "xhr", "eventSource", "beacon", "websocket", "evaluate", "client"];
+const NAMES: [&str; 8] = ["fetch", "xhr", "eventSource", "beacon", "websocket", "evaluate", "load", "client"];
 
 impl Probe {
     /// The member that names it.
@@ -230,7 +334,8 @@ impl Probe {
             Self::Beacon(..) => NAMES[3],
             Self::WebSocket(..) => NAMES[4],
             Self::Evaluate(..) => NAMES[5],
-            Self::Client(..) => NAMES[6],
+            Self::Load(..) => NAMES[6],
+            Self::Client(..) => NAMES[7],
         }
     }
 
@@ -252,6 +357,7 @@ impl Probe {
             | Self::EventSource(url, _)
             | Self::Beacon(url, _)
             | Self::WebSocket(url, _)
+            | Self::Load(url, _)
             | Self::Client(url, _) => url,
         }
     }
@@ -289,6 +395,13 @@ impl Probe {
                     *body = text(body);
                 }
             }
+            Self::Load(target, options) => {
+                *target = url(target);
+                options.attributes.iter_mut().for_each(|(_, value)| *value = text(value));
+                if let Some(look) = &mut options.look {
+                    *look = text(look);
+                }
+            }
             Self::EventSource(target, _) | Self::WebSocket(target, _) => *target = url(target),
             Self::Evaluate(expression, _) => *expression = text(expression),
         }
@@ -303,6 +416,7 @@ impl Probe {
             Self::EventSource(_, options) => options.timeout_ms,
             Self::WebSocket(_, options) => options.timeout_ms,
             Self::Evaluate(_, options) => options.timeout_ms,
+            Self::Load(_, options) => options.timeout_ms,
             Self::Beacon(..) | Self::Client(..) => None,
         };
         Duration::from_millis(milliseconds.unwrap_or(10_000).into())
@@ -316,6 +430,7 @@ impl Probe {
             Self::Beacon(_, options) => serde_json::to_value(options),
             Self::WebSocket(_, options) => serde_json::to_value(options),
             Self::Evaluate(_, options) => serde_json::to_value(options),
+            Self::Load(_, options) => serde_json::to_value(options),
             Self::Client(_, options) => serde_json::to_value(options),
         }
     }
@@ -382,6 +497,7 @@ impl<'de> Visitor<'de> for ProbeVisitor {
             "beacon" => rest(map).map(|options| Probe::Beacon(target, options)),
             "websocket" => rest(map).map(|options| Probe::WebSocket(target, options)),
             "evaluate" => rest(map).map(|options| Probe::Evaluate(target, options)),
+            "load" => rest(map).map(|options| Probe::Load(target, options)),
             _ => rest(map).map(|options| Probe::Client(target, options)),
         }
     }
@@ -400,6 +516,7 @@ impl JsonSchema for Probe {
             BeaconProbe::json_schema(generator),
             WebSocketProbe::json_schema(generator),
             EvaluateProbe::json_schema(generator),
+            LoadProbe::json_schema(generator),
             ClientProbe::json_schema(generator),
         ];
         let forms: Vec<Value> = NAMES
@@ -408,7 +525,8 @@ impl JsonSchema for Probe {
             .map(|(name, schema)| {
                 let mut form = schema.to_value();
                 form["properties"][name] = serde_json::json!({ "type": "string" });
-                form["required"] = serde_json::json!([name]);
+                let required = form.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+                form["required"] = std::iter::once(Value::from(*name)).chain(required).collect();
                 form
             })
             .collect();
@@ -460,6 +578,7 @@ mod tests {
             json!({"fetch": "https://a.test/", "body": {"blob": ["application/json", "{}"]}}),
             json!({"websocket": "wss://a.test/", "protocols": ["chat"]}),
             json!({"evaluate": "self.origin"}),
+            json!({"load": "https://a.test/", "element": "svg-image", "crossorigin": ""}),
         ] {
             let read: Probe = serde_json::from_str(&probe.to_string()).expect("a probe");
             assert_eq!(serde_json::to_value(&read).expect("JSON"), probe);

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -72,13 +72,39 @@ pub fn requirement(id: &str) -> Option<&'static Requirement> {
     BY_ID.get(id).copied()
 }
 
+/// Requirements without a case, and why there is none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotTested {
+    requirements: Vec<String>,
+    why: String,
+}
+
+static NOT_TESTED: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let rows: Vec<NotTested> =
+        serde_json::from_str(include_str!("../not-tested.json")).expect("the crate's own file is sound");
+    let mut listed = BTreeMap::new();
+    for NotTested { requirements, why } in rows {
+        for id in requirements {
+            assert!(listed.insert(id.clone(), why.clone()).is_none(), "{id} stands twice");
+        }
+    }
+    listed
+});
+
+/// The requirements that no case names, with the reason (`cases/not-tested.json`).
+#[must_use]
+pub fn not_tested() -> &'static BTreeMap<String, String> {
+    &NOT_TESTED
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_inventory_is_whole_and_its_ids_are_unique() {
-        assert_eq!(requirements().len(), 646 + 673);
+        assert_eq!(requirements().len(), 646 + 684);
         assert_eq!(BY_ID.len(), requirements().len());
         let row = requirement("fetch.cors-check.3c").expect("a row");
         assert_eq!(row.link().as_deref(), Some("https://fetch.spec.whatwg.org/#concept-cors-check"));

@@ -55,7 +55,11 @@ fn short_forms(definitions: &mut Map<String, Value>) {
     let short = [
         (
             "PageResult",
-            json!({ "enum": ["network-error", "response", "basic", "cors", "opaque", "opaqueredirect", "sent", "timeout"] }),
+            json!({
+                "enum": [
+                    "network-error", "response", "basic", "cors", "opaque", "opaqueredirect", "loaded", "sent", "timeout"
+                ]
+            }),
         ),
         ("WireMessage", json!({ "type": "string", "description": "METHOD, METHOD URL, preflight, or preflight URL" })),
         ("Document", json!({ "type": "string", "description": "The origin of a top-level page." })),

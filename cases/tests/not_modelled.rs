@@ -25,7 +25,7 @@ const AREAS: [&str; 15] = [
 ];
 
 /// Probes that the model does not perform, or not with this member.
-const PROBES: [&str; 2] = ["evaluate", "xhr.abort"];
+const PROBES: [&str; 3] = ["evaluate", "load", "xhr.abort"];
 
 #[test]
 fn every_row_of_the_model_s_areas_is_modelled_or_listed_with_a_reason() {

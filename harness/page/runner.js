@@ -6,7 +6,8 @@
 
   const config = CROSSCHECK;
   const DEFAULT_TIMEOUT_MS = 10000;
-  const SOCKET_LANES = 8;
+  // How many cases of a kind run at the same time, where that is fewer than of others.
+  const LANES = { popup: 4, socket: 8, evaluated: 8 };
   const REPORT_SIZE = 200;
   const REPORT_INTERVAL_MS = 500;
   // What cases do to these must not touch the harness.
@@ -73,15 +74,23 @@
     report({ case: one.index, page, ms: performance.now() - started });
   }
 
-  // Browsers let WebSockets wait for each other, Chromium up to seconds where many are under way, so they have a few
-  // lanes of their own; what waits for a time-out begins early.
+  // Browsers let WebSockets wait for each other, Chromium up to seconds where many are under way; every pop-up may cost a
+  // process; and evaluated expressions open many frames, so that a browser that starts a process for each site does not
+  // answer for seconds. So these have a few lanes of their own. What waits for a time-out begins early.
+  function kind({ steps }) {
+    if (steps.some((step) => "evaluate" in step && /window\.open\(|popup\(/.test(step.evaluate))) return "popup";
+    if (steps.some((step) => "websocket" in step)) return "socket";
+    return steps.some((step) => "evaluate" in step) ? "evaluated" : "other";
+  }
+
   async function runCases() {
-    const has = (one, test) => one.steps.some(test);
-    const sockets = config.cases.filter((one) => has(one, (step) => "websocket" in step));
-    const others = config.cases.filter((one) => !has(one, (step) => "websocket" in step));
-    const slow = (one) => has(one, (step) => "timeoutMs" in step || "timeout" in step);
-    for (const list of [sockets, others]) list.sort((one, other) => slow(other) - slow(one));
-    await Promise.all([runLanes(sockets, SOCKET_LANES), runLanes(others, config.lanes)]);
+    const slow = (one) => one.steps.some((step) => "timeoutMs" in step || "timeout" in step);
+    const kinds = Map.groupBy(config.cases, kind);
+    const running = [...kinds].map(([name, list]) => {
+      list.sort((one, other) => slow(other) - slow(one));
+      return runLanes(list, Math.min(LANES[name] ?? config.lanes, config.lanes));
+    });
+    await Promise.all(running);
     await report({ done: true }, true);
   }
 
@@ -181,7 +190,9 @@
       }
       let response;
       try {
-        response = await ownFetch(request);
+        // The standard does not say that a Request made of another one keeps its target.
+        const { targetAddressSpace } = step;
+        response = await ownFetch(request, targetAddressSpace === undefined ? undefined : { targetAddressSpace });
       } catch (error) {
         if (nameOf(error) !== "TypeError") return exception(error);
         return { result: "network-error", error: nameOf(error), message: messageOf(error) };
@@ -345,16 +356,408 @@
   }
 
   function evaluateProbe(expression) {
+    // What the expression may use (tools.js). What it made is removed at its end.
+    const { clear, ...tools } = crosscheckTools();
     const result = (async () => {
       try {
-        const value = await new Function(`return (async () => (${expression}))();`)();
+        const code = new Function(...Object.keys(tools), `return (async () => (${expression}))();`);
+        const value = await code(...Object.values(tools));
         return { result: "value", value: value === undefined ? null : JSON.parse(JSON.stringify(value)) };
       } catch (error) {
         return exception(error);
       }
     })();
-    return { result };
+    return { result, stop: clear };
   }
+
+  // --- Loads by elements, style sheets and workers -------------------------------------------------------------------
+
+  const SVG = "http://www.w3.org/2000/svg";
+  // A classic script runs, and its error is reported, right before its own load event: what was not taken by then
+  // belongs to nobody else.
+  const scriptErrors = [];
+  if (typeof window !== "undefined") {
+    window.addEventListener("error", (event) => scriptErrors.push(event));
+  }
+
+  function takeScriptErrors() {
+    const [event] = scriptErrors.splice(0);
+    if (!event) return {};
+    const where = [event.filename, event.lineno, event.colno];
+    const muted = event.message === "Script error." && where.every((one) => !one) && event.error === null;
+    const name = event.error === null || event.error === undefined ? null : nameOf(event.error);
+    return { muted, threw: name, filename: event.filename, line: event.lineno };
+  }
+
+  // Whether something drawn to a canvas taints it.
+  function isTainted(source) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 1;
+    const context = canvas.getContext("2d");
+    context.drawImage(source, 0, 0, 1, 1);
+    return isUnclean(context);
+  }
+
+  function isUnclean(context) {
+    try {
+      context.getImageData(0, 0, 1, 1);
+      return false;
+    } catch (error) {
+      return nameOf(error) === "SecurityError" ? true : nameOf(error);
+    }
+  }
+
+  // The resource timing entry of a URL, once it is there.
+  function timingOf(url) {
+    return new Promise((resolve) => {
+      const observer = new PerformanceObserver((list) => {
+        const [entry] = list.getEntriesByName(url);
+        if (!entry) return;
+        observer.disconnect();
+        resolve(entry);
+      });
+      observer.observe({ type: "resource", buffered: true });
+    });
+  }
+
+  const tools = { isTainted, isUnclean, timingOf, nameOf, config };
+
+  function rulesOf(sheet) {
+    try {
+      return sheet.cssRules.length;
+    } catch (error) {
+      return nameOf(error);
+    }
+  }
+
+  function imageSeen(element) {
+    return { width: element.naturalWidth, tainted: isTainted(element) };
+  }
+
+  const CORS_VALUES = { anonymous: "same-origin", "use-credentials": "include" };
+
+  function loadProbe(url, step) {
+    const cleanups = [];
+    const result = (async () => {
+      try {
+        return await loaders[step.element](url, step, cleanups);
+      } catch (error) {
+        return exception(error);
+      }
+    })();
+    const looked = result.then(async (seen) => {
+      if (step.look === undefined || seen.result === "exception") return seen;
+      try {
+        const look = new Function("element", "url", "tools", `return (async () => (${step.look}))();`);
+        const value = await look(loadedElement.get(cleanups), url, tools);
+        return { ...seen, seen: { ...seen.seen, look: value === undefined ? null : JSON.parse(JSON.stringify(value)) } };
+      } catch (error) {
+        return { ...seen, seen: { ...seen.seen, look: nameOf(error) } };
+      }
+    });
+    return { result: looked, stop: () => cleanups.forEach((clean) => clean()) };
+  }
+
+  // What a loader loaded, for the expression that looks at it.
+  const loadedElement = new WeakMap();
+
+  function keep(cleanups, element) {
+    loadedElement.set(cleanups, element);
+    return element;
+  }
+
+  function setAttributes(element, step, names) {
+    for (const name of names) if (step[name] !== undefined) element.setAttribute(name, step[name]);
+    for (const [name, value] of step.attributes || []) element.setAttribute(name, value);
+  }
+
+  function home() {
+    return document.body || document.documentElement;
+  }
+
+  // Waits for load or error of `element`, which `outer` (itself, by default) puts into the document.
+  function whenLoaded(element, cleanups, start, { seen, outer = element, load = "load", parent = home() } = {}) {
+    keep(cleanups, element);
+    cleanups.push(() => outer.remove());
+    return new Promise((resolve) => {
+      element.addEventListener(load, () => resolve({ result: "loaded", seen: seen ? seen(element) : {} }));
+      element.addEventListener("error", () => resolve({ result: "network-error" }));
+      start(element);
+      parent.append(outer);
+    });
+  }
+
+  function elementLoader(name, source, names, options = {}) {
+    return (url, step, cleanups) => {
+      const element = document.createElement(name);
+      setAttributes(element, step, names);
+      return whenLoaded(element, cleanups, () => element.setAttribute(source, url), options);
+    };
+  }
+
+  function linkLoader(rel, seen) {
+    return (url, step, cleanups) => {
+      const element = document.createElement("link");
+      element.rel = rel;
+      setAttributes(element, step, ["crossorigin", "integrity", "as", "type"]);
+      return whenLoaded(element, cleanups, () => (element.href = url), { seen, parent: document.head || home() });
+    };
+  }
+
+  function scriptLoader(type) {
+    return (url, step, cleanups) => {
+      const element = document.createElement("script");
+      if (type) element.type = type;
+      setAttributes(element, step, ["crossorigin", "integrity"]);
+      return whenLoaded(element, cleanups, () => (element.src = url), { seen: takeScriptErrors });
+    };
+  }
+
+  function mediaLoader(name) {
+    return (url, step, cleanups) => {
+      const element = document.createElement(name);
+      element.preload = "auto";
+      element.muted = true;
+      setAttributes(element, step, ["crossorigin"]);
+      const seen = () => (name === "video"
+        ? { width: element.videoWidth, tainted: isTainted(element) }
+        : { duration: Math.round(element.duration * 10) / 10 });
+      cleanups.push(() => {
+        element.removeAttribute("src");
+        element.load();
+      });
+      const loaded = whenLoaded(element, cleanups, () => (element.src = url), { load: "loadeddata" });
+      return loaded.then(async (ended) => {
+        if (ended.result !== "loaded") return ended;
+        // Some engines tell the size, and have a picture to draw, only after their own event.
+        while (name === "video" && element.videoWidth === 0) {
+          await new Promise((resolve) => element.addEventListener("resize", resolve, { once: true }));
+        }
+        return { ...ended, seen: seen() };
+      });
+    };
+  }
+
+  // Puts markup into a frame of the page's own origin, whose load event waits for everything in it.
+  function framed(markup, cleanups, seen) {
+    const frame = document.createElement("iframe");
+    frame.width = frame.height = 60;
+    frame.srcdoc = `<!doctype html><meta charset="utf-8"><body>${markup}`;
+    cleanups.push(() => frame.remove());
+    return new Promise((resolve) => {
+      frame.addEventListener("load", () => {
+        keep(cleanups, frame);
+        resolve(seen ? seen(frame.contentDocument) : { result: "sent" });
+      });
+      home().append(frame);
+    });
+  }
+
+  function escaped(url) {
+    return url.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+  }
+
+  function styleLoader(declare) {
+    return (url, step, cleanups) =>
+      framed(`<div style="width: 9px; height: 9px; ${declare(`url('${escaped(url)}')`)}"></div>`, cleanups);
+  }
+
+  let fonts = 0;
+
+  // A framed document of a case has a frame of its own, whose number anybody may read, and sends a message: an error
+  // page has neither.
+  function frameLoader(name, source) {
+    return (url, step, cleanups) => {
+      const element = keep(cleanups, document.createElement(name));
+      setAttributes(element, step, ["type"]);
+      const seen = {};
+      return new Promise((resolve) => {
+        const heard = (event) => {
+          if (event.source !== element.contentWindow || event.source === null) return;
+          seen.message = event.data;
+          seen.document = reachable(element);
+          resolve({ result: "loaded", seen });
+        };
+        window.addEventListener("message", heard);
+        cleanups.push(() => {
+          window.removeEventListener("message", heard);
+          element.remove();
+        });
+        element.addEventListener("load", () => {
+          const inner = element.contentWindow;
+          if (!inner) {
+            resolve({ result: "loaded", seen });
+          } else if (inner.length === 0) {
+            resolve({ result: "network-error" });
+          }
+        });
+        element.addEventListener("error", () => resolve({ result: "network-error" }));
+        element.setAttribute(source, url);
+        home().append(element);
+      });
+    };
+  }
+
+  function reachable(element) {
+    try {
+      return element.contentDocument !== null;
+    } catch {
+      return false;
+    }
+  }
+
+  function workerAnswer(target, port, cleanups) {
+    return new Promise((resolve) => {
+      port.onmessage = (event) => resolve({ result: "loaded", seen: { message: event.data } });
+      target.onerror = (event) => {
+        event.preventDefault();
+        resolve({ result: "network-error" });
+      };
+    });
+  }
+
+  function importScriptsResult(run) {
+    try {
+      run();
+      return { result: "loaded", seen: {} };
+    } catch (error) {
+      const name = String((error && error.name) || error);
+      return name === "NetworkError" ? { result: "network-error", error: name } : { result: "exception", error: name };
+    }
+  }
+
+  const loaders = {
+    img: elementLoader("img", "src", ["crossorigin"], { seen: imageSeen }),
+    srcset: elementLoader("img", "srcset", ["crossorigin"], { seen: imageSeen }),
+    input: (url, step, cleanups) => {
+      const element = document.createElement("input");
+      element.type = "image";
+      return whenLoaded(element, cleanups, () => (element.src = url));
+    },
+    picture: (url, step, cleanups) => {
+      const [picture, source, image] = ["picture", "source", "img"].map((name) => document.createElement(name));
+      setAttributes(image, step, ["crossorigin"]);
+      source.srcset = url;
+      picture.append(source, image);
+      return whenLoaded(image, cleanups, () => {}, { outer: picture, seen: imageSeen });
+    },
+    "svg-image": (url, step, cleanups) => {
+      const [svg, image] = ["svg", "image"].map((name) => document.createElementNS(SVG, name));
+      setAttributes(image, step, ["crossorigin"]);
+      image.setAttribute("width", 1);
+      image.setAttribute("height", 1);
+      svg.append(image);
+      return whenLoaded(image, cleanups, () => image.setAttribute("href", url), {
+        outer: svg,
+        seen: () => ({ tainted: isTainted(image) }),
+      });
+    },
+    script: scriptLoader(),
+    module: scriptLoader("module"),
+    import: async (url, step, cleanups) => {
+      try {
+        const load = new Function("url", "options", `return import(url${step.type ? ", options" : ""});`);
+        const module = await load(url, { with: { type: step.type } });
+        keep(cleanups, module);
+        return { result: "loaded", seen: {} };
+      } catch (error) {
+        return { result: nameOf(error) === "TypeError" ? "network-error" : "exception", error: nameOf(error), message: messageOf(error) };
+      }
+    },
+    style: linkLoader("stylesheet", (element) => ({ rules: rulesOf(element.sheet) })),
+    "css-import": (url, step, cleanups) => {
+      const element = document.createElement("style");
+      element.textContent = `@import url("${url}");`;
+      const seen = () => ({ rules: rulesOf(element.sheet.cssRules[0].styleSheet) });
+      return whenLoaded(element, cleanups, () => {}, { seen, parent: document.head || home() });
+    },
+    font: async (url, step, cleanups) => {
+      fonts += 1;
+      const face = keep(cleanups, new FontFace(`tried-${fonts}`, `url("${url}")`));
+      try {
+        await face.load();
+        return { result: "loaded", seen: { status: face.status } };
+      } catch (error) {
+        return { result: "network-error", error: nameOf(error), message: messageOf(error) };
+      }
+    },
+    "css-font": async (url, step, cleanups) => {
+      fonts += 1;
+      const style = keep(cleanups, document.createElement("style"));
+      style.textContent = `@font-face { font-family: "styled-${fonts}"; src: url("${url}"); }`;
+      cleanups.push(() => style.remove());
+      (document.head || home()).append(style);
+      try {
+        const faces = await document.fonts.load(`16px "styled-${fonts}"`, "A");
+        const loaded = faces.length === 1 && faces[0].status === "loaded";
+        return loaded ? { result: "loaded", seen: {} } : { result: "network-error" };
+      } catch (error) {
+        return { result: "network-error", error: nameOf(error), message: messageOf(error) };
+      }
+    },
+    "css-background": styleLoader((image) => `background-image: ${image}`),
+    "css-mask": styleLoader((image) => `-webkit-mask-image: ${image}; mask-image: ${image}`),
+    "css-shape": styleLoader((image) => `float: left; shape-outside: ${image}`),
+    "css-filter": styleLoader((image) => `background: red; filter: ${image.replace("')", "#f')")}`),
+    "css-content": (url, step, cleanups) =>
+      framed(`<span id="shown" style="display: inline-block; content: url('${escaped(url)}')"></span>`, cleanups, (inner) => {
+        const { width } = inner.getElementById("shown").getBoundingClientRect();
+        return width === 1 ? { result: "loaded", seen: { width } } : { result: "network-error", seen: { width } };
+      }),
+    "svg-use": (url, step, cleanups) =>
+      framed(`<svg><use href="${escaped(url)}#r"></use></svg>`, cleanups),
+    poster: (url, step, cleanups) => framed(`<video poster="${escaped(url)}"></video>`, cleanups),
+    audio: mediaLoader("audio"),
+    video: mediaLoader("video"),
+    track: (url, step, cleanups) => {
+      const video = document.createElement("video");
+      setAttributes(video, step, ["crossorigin"]);
+      const track = document.createElement("track");
+      track.kind = "subtitles";
+      video.append(track);
+      return whenLoaded(track, cleanups, () => (track.src = url), {
+        outer: video,
+        // The file is fetched only where somebody wants its cues.
+        parent: { append: (outer) => (home().append(outer), (track.track.mode = "hidden")) },
+        seen: () => ({ cues: track.track.cues ? track.track.cues.length : null }),
+      });
+    },
+    iframe: frameLoader("iframe", "src"),
+    object: frameLoader("object", "data"),
+    embed: frameLoader("embed", "src"),
+    preload: linkLoader("preload"),
+    prefetch: linkLoader("prefetch"),
+    modulepreload: linkLoader("modulepreload"),
+    worker: (url, step, cleanups) => {
+      const options = { type: step.type || "classic", credentials: CORS_VALUES[step.crossorigin] || "same-origin" };
+      const worker = new Worker(url, options);
+      cleanups.push(() => worker.terminate());
+      return workerAnswer(worker, worker, cleanups);
+    },
+    "shared-worker": (url, step, cleanups) => {
+      const options = { type: step.type || "classic", credentials: CORS_VALUES[step.crossorigin] || "same-origin" };
+      const worker = new SharedWorker(url, options);
+      return workerAnswer(worker, worker.port, cleanups);
+    },
+    "import-scripts": (url, step, cleanups) => {
+      if (typeof importScripts === "function") return importScriptsResult(() => importScripts(url));
+      const code = `postMessage((${importScriptsResult})(() => importScripts(${JSON.stringify(url)})));`;
+      const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+      cleanups.push(() => worker.terminate());
+      return new Promise((resolve, reject) => {
+        worker.onmessage = (event) => resolve(event.data);
+        worker.onerror = (event) => reject(new Error(`the worker could not start: ${event.message}`));
+      });
+    },
+    "audio-worklet": async (url) => {
+      try {
+        await new OfflineAudioContext(1, 1, 44100).audioWorklet.addModule(url);
+        return { result: "loaded", seen: {} };
+      } catch (error) {
+        return { result: "network-error", error: nameOf(error), message: messageOf(error) };
+      }
+    },
+  };
 
   const probes = {
     fetch: fetchProbe,
@@ -363,6 +766,7 @@
     beacon: beaconProbe,
     websocket: webSocketProbe,
     evaluate: evaluateProbe,
+    load: loadProbe,
   };
 
   // --- Documents and workers inside this one -------------------------------------------------------------------------

@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crosscheck_cases::{Case, DocumentKind, PageResult, Placed, Reason, ResultKind};
+use crosscheck_cases::{Case, DocumentKind, PageResult, Permissions, Placed, Reason, ResultKind};
 use crosscheck_servers::{Exchange, Stage, Token};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::Reasons;
-use crate::page::{Published, Report, add_mark, publish, reports};
+use crate::page::{Manner, Published, Report, add_mark, publish, reports};
 use crate::plan::{Window, order, plan};
 use crate::reasons::Messages;
 use crate::session::Session;
@@ -72,24 +72,46 @@ pub(crate) struct Setting<'s> {
     pub(crate) stage: &'s Stage,
     pub(crate) reasons: &'s Reasons,
     pub(crate) expectations: &'s Expectations,
-    /// How many cases of a document run at the same time.
-    pub(crate) lanes: usize,
+    pub(crate) manner: Manner,
+    /// Whether the permissions of a page are set by a command of the driver.
+    pub(crate) sets_permissions: bool,
+    /// Whether the driver is asked nothing once pages that make many frames are loaded.
+    pub(crate) busy_with_frames: bool,
 }
 
-/// Runs the cases that need a browser; `settle` gets each as soon as it is settled. Returns why the session has to be
-/// given up, where it has: the cases that were not settled then have no result.
+/// What is left of the session after an attempt.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It can be used again.
+    Ready,
+    /// All cases are settled, but the driver has a long backlog: a new one is sooner there.
+    Spent,
+    /// It has to be given up, and why: cases that were not settled have no result.
+    Lost(String),
+}
+
+/// Runs the cases that need a browser; `settle` gets each as soon as it is settled.
 pub(crate) async fn attempt(
     setting: Setting<'_>,
     session: &mut Session,
     cases: &[&Case],
     settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
-) -> Result<Option<String>, RunError> {
+) -> Result<End, RunError> {
     let mut batch = Batch::publish(setting, cases);
     let driven = batch.drive(session, settle).await;
     for token in batch.tokens() {
         setting.stage.withdraw(token);
     }
     driven
+}
+
+/// What has to be done after a report.
+enum Step {
+    None,
+    /// The door of a window is there.
+    Ready(usize),
+    /// All documents of a window are done.
+    Done(usize),
 }
 
 /// The published windows and cases of an attempt, and what came of them so far.
@@ -108,6 +130,8 @@ struct Batch<'b> {
     reported: HashMap<usize, (Attempt, u32)>,
     messages: Messages,
     looks: u32,
+    /// Whether the driver is asked nothing once the pages are loaded, all at once.
+    unasked: bool,
 }
 
 impl<'b> Batch<'b> {
@@ -120,11 +144,15 @@ impl<'b> Batch<'b> {
         }
         let mut windows = plan(cases);
         order(&mut windows);
+        let unasked = setting.busy_with_frames && windows.iter().any(Window::makes_many_frames);
+        // The lanes are shared by as many pages as are open at the same time.
+        let mut manner = setting.manner;
+        if unasked {
+            manner.lanes = (manner.lanes * TABS / windows.len()).min(manner.lanes).max(2);
+        }
         let (watcher, arrivals) = mpsc::unbounded_channel();
-        let published: Vec<Published> = windows
-            .iter()
-            .map(|window| publish(setting.stage, window, cases, &placed, setting.lanes, &watcher))
-            .collect();
+        let published: Vec<Published> =
+            windows.iter().map(|window| publish(setting.stage, window, cases, &placed, manner, &watcher)).collect();
         let window_of = published
             .iter()
             .enumerate()
@@ -143,6 +171,7 @@ impl<'b> Batch<'b> {
             reported: HashMap::new(),
             messages: Messages::default(),
             looks: 0,
+            unasked,
         }
     }
 
@@ -156,9 +185,15 @@ impl<'b> Batch<'b> {
         &mut self,
         session: &mut Session,
         settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
-    ) -> Result<Option<String>, RunError> {
+    ) -> Result<End, RunError> {
         let mut waiting: Vec<usize> = (0..self.windows.len()).collect();
-        let mut free: Vec<usize> = (0..TABS.min(waiting.len())).rev().collect();
+        let tabs = if self.unasked { waiting.len() } else { TABS.min(waiting.len()) };
+        if self.unasked
+            && let Err(error) = session.open_tabs(tabs).await
+        {
+            return Ok(End::Lost(error.to_string()));
+        }
+        let mut free: Vec<usize> = (0..tabs).rev().collect();
         let mut tab_of: HashMap<usize, usize> = HashMap::new();
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,8 +202,10 @@ impl<'b> Batch<'b> {
         loop {
             while let Some((tab, window)) = self.next(&mut free, &mut waiting) {
                 tracing::debug!("tab {tab}: {}", self.windows[window]);
-                if let Err(error) = session.navigate(tab, &self.published[window].url).await {
-                    return Ok(Some(error.to_string()));
+                let Published { url, door, .. } = &self.published[window];
+                let url = if self.permissions(window).is_some() { door } else { url };
+                if let Err(error) = session.navigate(tab, url).await {
+                    return Ok(End::Lost(error.to_string()));
                 }
                 tab_of.insert(window, tab);
             }
@@ -179,9 +216,19 @@ impl<'b> Batch<'b> {
                 Some(exchange) = self.arrivals.recv() => {
                     last_arrival = Instant::now();
                     match self.take_in(&exchange) {
-                        Err(why) => return Ok(Some(why)),
-                        Ok(None) => {}
-                        Ok(Some(window)) => {
+                        Err(why) => return Ok(End::Lost(why)),
+                        Ok(Step::None) => {}
+                        Ok(Step::Ready(window)) => {
+                            if let Some(tab) = tab_of.get(&window).copied()
+                                && let Err(why) = self.enter(session, tab, window).await
+                            {
+                                return Ok(End::Lost(why));
+                            }
+                            if self.open[window] == 0 {
+                                free.extend(tab_of.remove(&window));
+                            }
+                        }
+                        Ok(Step::Done(window)) => {
                             tracing::debug!("done: {}", self.windows[window]);
                             free.extend(tab_of.remove(&window));
                         }
@@ -189,11 +236,11 @@ impl<'b> Batch<'b> {
                 }
                 _ = looks.tick() => {
                     if let Err(error) = self.look(session).await {
-                        return Ok(Some(error));
+                        return Ok(End::Lost(error));
                     }
                     self.settle(false, settle).await?;
                     if last_arrival.elapsed() > SILENCE_LIMIT {
-                        return Ok(Some(format!("the pages were silent for {} seconds", SILENCE_LIMIT.as_secs())));
+                        return Ok(End::Lost(format!("the pages were silent for {} seconds", SILENCE_LIMIT.as_secs())));
                     }
                 }
             }
@@ -204,7 +251,7 @@ impl<'b> Batch<'b> {
         loop {
             looks.tick().await;
             if let Err(error) = self.look(session).await {
-                return Ok(Some(error));
+                return Ok(End::Lost(error));
             }
             let owing = self.reported.iter().filter(|(position, (attempt, _))| self.owes(**position, attempt)).count();
             if owing == 0 {
@@ -216,7 +263,7 @@ impl<'b> Batch<'b> {
             }
         }
         self.settle(true, settle).await?;
-        Ok(None)
+        Ok(if self.unasked { End::Spent } else { End::Ready })
     }
 
     /// Takes a free tab and a window that waits and may be loaded there. The browser's first tab has the focus, so it
@@ -231,12 +278,30 @@ impl<'b> Batch<'b> {
         None
     }
 
-    /// Takes in a request of a document: its reports. Gives the window that is done with it, where one is.
-    fn take_in(&mut self, exchange: &Exchange) -> Result<Option<usize>, String> {
-        let Some(batch) = reports(exchange) else { return Ok(None) };
+    /// What the user has decided for a window's page, where that can and has to be set before it is loaded.
+    fn permissions(&self, window: usize) -> Option<Permissions> {
+        let permissions = self.windows[window].nodes.first()?.document.permissions;
+        (self.setting.sets_permissions && !permissions.is_empty()).then_some(permissions)
+    }
+
+    /// Sets the permissions of a window's origin, whose door is in the tab, and loads its page.
+    async fn enter(&mut self, session: &mut Session, tab: usize, window: usize) -> Result<(), String> {
+        let Some(permissions) = self.permissions(window) else { return Ok(()) };
+        if let Err(error) = session.permit(tab, &permissions).await {
+            self.fail_node(window, 0, &format!("its permissions cannot be set: {error}"));
+            return Ok(());
+        }
+        session.navigate(tab, &self.published[window].url).await.map_err(|error| error.to_string())
+    }
+
+    /// Takes in a request of a document: its reports. Gives what has to be done about its window.
+    fn take_in(&mut self, exchange: &Exchange) -> Result<Step, String> {
+        let Some(batch) = reports(exchange) else { return Ok(Step::None) };
         let batch = batch.map_err(|error| format!("a page sent a report that cannot be read: {error}"))?;
         let token = Token::split(&exchange.target).map(|(token, _)| token);
-        let Some(window) = token.and_then(|token| self.window_of.get(&token).copied()) else { return Ok(None) };
+        let Some(window) = token.and_then(|token| self.window_of.get(&token).copied()) else {
+            return Ok(Step::None);
+        };
         for report in batch {
             match report {
                 Report::Ran { case, page, ms } => {
@@ -254,10 +319,11 @@ impl<'b> Batch<'b> {
                     self.reported.insert(case, (Attempt::Broken(broken), self.looks));
                 }
                 Report::Failed { child, failed } => self.fail_node(window, child, &failed),
+                Report::Ready { .. } => return Ok(Step::Ready(window)),
                 Report::Done { .. } => self.open[window] = self.open[window].saturating_sub(1),
             }
         }
-        Ok((self.open[window] == 0).then_some(window))
+        Ok(if self.open[window] == 0 { Step::Done(window) } else { Step::None })
     }
 
     /// Gives up a document that did not start, with everything in it. Its cases are skipped where they need the very
@@ -287,7 +353,8 @@ impl<'b> Batch<'b> {
 
     /// Reads what the engine said since the last look.
     async fn look(&mut self, session: &mut Session) -> Result<(), String> {
-        self.messages.add(session.messages().await.map_err(|error| error.to_string())?);
+        let messages = if self.unasked { session.overhear() } else { session.messages().await };
+        self.messages.add(messages.map_err(|error| error.to_string())?);
         self.looks += 1;
         Ok(())
     }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::guard::Guard;
+use crate::network::Network;
 use crate::page::html;
 use crate::session::{Session, Source};
 use crate::{Engine, RunError, SessionError};
@@ -43,8 +44,8 @@ pub async fn ceilings(
 ) -> Result<Vec<Ceiling>, RunError> {
     let source = Source::find(engine, webdriver)?;
     let stage = Stage::start(StageConfig::default()).await?;
-    let port = stage.addresses().first().map_or(0, std::net::SocketAddr::port);
-    let mut session = Session::start(engine, &source, guard, port).await?;
+    let network = Network::of(&stage, std::iter::empty());
+    let mut session = Session::start(engine, &source, guard, &network).await?;
     let mut ceilings = Vec::new();
     let kinds = [
         ("simple fetches over http", "http", json!({}), 1.0),

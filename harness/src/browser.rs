@@ -6,8 +6,12 @@ use crosscheck_cases::{Case, DocumentKind};
 use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
 use crosscheck_servers::Stage;
 
-use crate::attempt::{Attempt, Setting, Settled, attempt};
+use crate::attempt::{Attempt, End, Setting, Settled, attempt};
+use crate::engine::PermissionSetting;
 use crate::guard::Guard;
+use crate::network::Network;
+use crate::page::{Manner, Spaces};
+use crate::plan::split_frames;
 use crate::record::{Observed, judged, merge, unobserved};
 use crate::reference::Performer;
 use crate::run::{Results, RunError, RunOptions};
@@ -16,6 +20,8 @@ use crate::{Engine, ReasonSource, SessionError, observe};
 
 /// How many sessions in a row may be lost before the environment counts as broken.
 const LOST_SESSIONS: usize = 3;
+/// Up to how many cases without a result are tried again each alone at once.
+const ALONE: usize = 24;
 /// How many times a case is tried that comes to no result at all.
 const ATTEMPTS: u32 = 3;
 
@@ -26,10 +32,13 @@ pub(crate) struct Browser<'r> {
     guard: &'r Guard,
     source: Source,
     stage: &'r Stage,
+    network: Network,
     /// What sends the probes of cases without a browser.
     client: Performer,
     session: Option<Session>,
     agent: AgentRecord,
+    /// Whether cases were run in the session.
+    used: bool,
     /// Sessions lost in a row without a result in between.
     lost: usize,
 }
@@ -48,7 +57,9 @@ impl<'r> Browser<'r> {
         engine.reasons.partial = webdriver.is_some() && engine.reasons.sources.contains(&ReasonSource::BrowserOutput);
         let client = Performer::new(stage, None)?;
         let agent = AgentRecord::default();
-        let mut browser = Self { options, engine, guard, source, stage, client, session: None, agent, lost: 0 };
+        let network = Network::of(stage, options.cases.iter().copied());
+        let mut browser =
+            Self { options, engine, guard, source, stage, network, client, session: None, agent, used: false, lost: 0 };
         browser.session().await?;
         Ok(browser)
     }
@@ -91,14 +102,38 @@ impl<'r> Browser<'r> {
         .await
     }
 
-    /// Runs every case to a record. Cases that a crash or a hang leaves without a result are tried again, each alone,
-    /// in a fresh session.
+    /// Runs every case to a record. Cases that a crash or a hang leaves without a result are tried again in a fresh
+    /// session: together as long as that brings results, then each alone.
     async fn run_all(
         &mut self,
         cases: &[&Case],
         finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
-        for (case, why) in self.attempt(cases, 1, finish).await? {
+        let remembers = |case: &&Case| self.engine.forgets_preflights && looks_at_preflight_cache(case);
+        let (remembering, cases): (Vec<&Case>, Vec<&Case>) = cases.iter().copied().partition(remembers);
+        if !remembering.is_empty() && self.used {
+            self.stop().await;
+        }
+        self.run_together(&remembering, finish).await?;
+        let (framed, others) = if self.engine.busy_with_frames { split_frames(&cases) } else { (Vec::new(), cases) };
+        self.run_together(&framed, finish).await?;
+        self.run_together(&others, finish).await
+    }
+
+    async fn run_together(
+        &mut self,
+        cases: &[&Case],
+        finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let mut left = self.attempt(cases, 1, finish).await?;
+        while left.len() > ALONE {
+            let together: Vec<&Case> = left.iter().map(|(case, _)| *case).collect();
+            left = self.attempt(&together, 2, finish).await?;
+            if left.len() == together.len() {
+                break;
+            }
+        }
+        for (case, why) in left {
             let mut left = Some(why);
             for number in 2..=ATTEMPTS {
                 left = self.attempt(&[case], number, finish).await?.pop().map(|(_, why)| why);
@@ -125,13 +160,16 @@ impl<'r> Browser<'r> {
         }
         self.session().await?;
         let Some(mut session) = self.session.take() else { return Ok(Vec::new()) };
+        self.used = true;
         let options = self.options;
         let engine = &self.engine;
         let setting = Setting {
             stage: self.stage,
             reasons: &engine.reasons,
             expectations: options.expectations,
-            lanes: options.lanes,
+            manner: Manner { lanes: options.lanes, spaces: Spaces::of(engine, &self.network) },
+            sets_permissions: matches!(engine.permissions, Some(PermissionSetting::Command)),
+            busy_with_frames: engine.busy_with_frames,
         };
         let mut settled = vec![false; cases.len()];
         let outcome = attempt(setting, &mut session, cases, &mut |one: Settled| {
@@ -147,11 +185,15 @@ impl<'r> Browser<'r> {
                 session.stop().await;
                 return Err(error);
             }
-            Ok(None) => {
+            Ok(End::Ready) => {
                 self.session = Some(session);
                 "the page gave no result".to_owned()
             }
-            Ok(Some(why)) => {
+            Ok(End::Spent) => {
+                session.abandon().await;
+                "the page gave no result".to_owned()
+            }
+            Ok(End::Lost(why)) => {
                 tracing::warn!("the session is given up: {why}");
                 session.abandon().await;
                 self.lost += 1;
@@ -168,9 +210,8 @@ impl<'r> Browser<'r> {
     /// The running session, or a new one.
     async fn session(&mut self) -> Result<&mut Session, RunError> {
         if self.session.is_none() {
-            let port = self.stage.addresses().first().map_or(0, std::net::SocketAddr::port);
             let engine = &self.engine;
-            let session = Session::start(engine, &self.source, self.guard, port).await?;
+            let session = Session::start(engine, &self.source, self.guard, &self.network).await?;
             self.agent = AgentRecord {
                 name: engine.name.clone(),
                 label: engine.label.clone(),
@@ -180,9 +221,16 @@ impl<'r> Browser<'r> {
                 reasons: engine.reasons.about.clone(),
             };
             self.session = Some(session);
+            self.used = false;
         }
         self.session.as_mut().ok_or_else(|| SessionError::Lost("no session".to_owned()).into())
     }
+}
+
+/// Whether a case's outcome rests on what the browser remembers of a preflight.
+fn looks_at_preflight_cache(case: &Case) -> bool {
+    let wire = case.stated.then.wire.as_deref().unwrap_or_default();
+    case.stated.when.len() > 1 && wire.iter().any(|message| message.preflight)
 }
 
 /// The record of a case from what came of an attempt at it.

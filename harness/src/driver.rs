@@ -13,6 +13,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use crate::engine::Placeholders;
 use crate::guard::Guard;
+use crate::network::Network;
 use crate::{Engine, Installed, discover};
 
 /// How long a driver or display may take to come up.
@@ -79,11 +80,11 @@ impl Driver {
         installed: &Installed,
         guard: &Guard,
         profile: &Path,
-        stage_port: u16,
+        network: &Network,
     ) -> Result<Self, DriverError> {
         let program = installed.driver.display().to_string();
         let port = free_port().map_err(|source| DriverError::NoPort { program: program.clone(), source })?;
-        let values = Placeholders { browser: &installed.browser, profile, port: stage_port, driver_port: port };
+        let values = Placeholders::new(engine, &installed.browser, profile, port, network);
         let mut command = match hiding(&engine.hide) {
             Some((bubblewrap, arguments)) => {
                 let mut command = guard.command(&bubblewrap, profile);

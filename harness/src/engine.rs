@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crosscheck_cases::{Case, DocumentKind};
+use crosscheck_cases::standard::AddressSpace;
+use crosscheck_cases::{Case, DocumentKind, Loader, PermissionState, Probe};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::network::Network;
 
 /// A browser as data: everything that the harness has to know of it. Another browser is another file, not other code.
 /// The engines that come with the program stand in `harness/engines`.
@@ -31,6 +34,14 @@ pub struct Engine {
     /// Variables of the driver's and the browser's environment.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Whether its driver attends to every frame that a page makes, one after another, and answers nothing meanwhile: it
+    /// is asked nothing while a page makes many.
+    #[serde(default)]
+    pub busy_with_frames: bool,
+    /// Whether its preflight cache is smaller than the suite and loses entries at random: cases that look at the cache have
+    /// a browser of their own.
+    #[serde(default)]
+    pub forgets_preflights: bool,
     /// Whether it needs a display (Xvfb is started for it).
     #[serde(default)]
     pub display: bool,
@@ -39,11 +50,125 @@ pub struct Engine {
     /// Arguments that the browser needs when it runs as root.
     #[serde(default)]
     pub root_args: Option<RootArgs>,
-    /// The capabilities of a new session. In them, as in the arguments, `{browser}` is the browser's program,
-    /// `{profile}` a fresh folder, `{port}` the port of the fake servers, and `{driver-port}` that of the driver.
+    /// The capabilities of a new session. In them, as in the arguments and in `setup`, `{browser}` is the browser's program,
+    /// `{profile}` a fresh folder, `{port}` the port of the fake servers, `{driver-port}` that of the driver, `{hosts}` the
+    /// text for all hosts in address spaces, and `{public}` and `{local}` are where these spaces are played: address and port.
     pub capabilities: Map<String, Value>,
+    /// How it is told which hosts are public, local, or on this machine, where it can be told.
+    #[serde(default)]
+    pub hosts: Option<HostTexts>,
+    /// How permissions of origins are set, where they can be.
+    #[serde(default)]
+    pub permissions: Option<PermissionSetting>,
+    /// Commands for the driver at the beginning of a session.
+    #[serde(default)]
+    pub setup: Vec<SetupCommand>,
+    /// How it reaches real servers, and not the fake ones.
+    #[serde(default)]
+    pub direct: Option<Direct>,
+    /// Rules by which it is known not to keep a page out.
+    #[serde(default)]
+    pub lenient: Vec<Lenient>,
     /// How it says why it blocks.
     pub reasons: Reasons,
+}
+
+/// How a browser is told of hosts in address spaces. The texts of all hosts that cases name, joined, stand for `{hosts}`;
+/// in them `{host}` is the host and `{address}` the address at which the fake servers play its space.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostTexts {
+    /// For a name.
+    pub name: String,
+    /// For a literal address, where it can be sent elsewhere at all.
+    #[serde(default)]
+    pub literal: Option<String>,
+}
+
+/// How the permissions of a page's origin are set before the page is loaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionSetting {
+    /// By the WebDriver command *Set Permission*, while another page of the origin is there.
+    Command,
+    /// In the capabilities, for drivers whose command does not ask permissions policy.
+    Capabilities(Box<PermissionCapabilities>),
+}
+
+/// Permissions as capabilities: `at` / name of the permission / origin = decision.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionCapabilities {
+    /// A JSON Pointer to the object in the capabilities that has a member for each permission.
+    pub at: String,
+    /// The member for each permission, by the permission's name.
+    pub names: BTreeMap<String, String>,
+    /// The text for an origin; `{origin}` is the origin with its port.
+    pub origin: String,
+    /// The value of a permission that is granted.
+    pub granted: Value,
+    /// The value of one that is denied.
+    pub denied: Value,
+}
+
+impl PermissionCapabilities {
+    /// Puts the permissions of all origins into capabilities.
+    pub(crate) fn add(&self, capabilities: &mut Map<String, Value>, network: &Network) {
+        let mut all = Value::Object(std::mem::take(capabilities));
+        if let Some(Value::Object(permissions)) = all.pointer_mut(&self.at) {
+            for (origin, name, state) in network.permissions() {
+                let Some(member) = self.names.get(name) else { continue };
+                let decision = match state {
+                    PermissionState::Granted => &self.granted,
+                    PermissionState::Denied => &self.denied,
+                };
+                let origins = permissions.entry(member.clone()).or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(origins) = origins {
+                    origins.insert(self.origin.replace("{origin}", origin), decision.clone());
+                }
+            }
+        }
+        if let Value::Object(all) = all {
+            *capabilities = all;
+        }
+    }
+}
+
+/// A WebDriver command with the method POST.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetupCommand {
+    /// The path below that of the session.
+    pub path: String,
+    /// Its parameters, with placeholders.
+    pub body: Value,
+}
+
+/// A rule by which an engine keeps no page out, though the standard demands it. (What is known of single cases stands in
+/// `ci/expectations`.)
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lenient {
+    /// The id of the requirement.
+    pub requirement: String,
+    /// What it does, and why.
+    pub cause: String,
+}
+
+/// What has to be added to the capabilities so that some servers are reached directly.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Direct {
+    /// A JSON Pointer into the capabilities: to a list, which is added to, or to a text, which is replaced.
+    pub at: String,
+    /// What is said for each server; `{server}` is its host and port.
+    pub each: String,
+    /// What is said for all together; `{direct}` stands for `each` of all. Without it, each is added to the list.
+    #[serde(default)]
+    pub all: Option<String>,
+    /// Whether the engine takes an http server of this machine for mixed content in an https page.
+    #[serde(default)]
+    pub local_is_mixed: bool,
 }
 
 /// Arguments for root alone.
@@ -84,14 +209,21 @@ pub struct Reasons {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unheard {
-    /// The kind.
-    pub kind: DocumentKind,
+    /// The kind; where it is left out, any.
+    #[serde(default)]
+    pub kind: Option<DocumentKind>,
     /// Only where it is sandboxed.
     #[serde(default)]
     pub sandboxed: bool,
     /// Only messages about this probe.
     #[serde(default)]
     pub probe: Option<String>,
+    /// Only messages about what this loads.
+    #[serde(default)]
+    pub element: Option<Loader>,
+    /// Only messages that mean one of these classes; where there are none, all.
+    #[serde(default)]
+    pub classes: Vec<String>,
 }
 
 /// Where an engine's messages are read.
@@ -195,12 +327,16 @@ impl Reasons {
         let Some(reason) = &case.stated.then.reason else { return false };
         let page = &case.stated.page;
         let unheard = self.unheard.iter().any(|unheard| {
-            unheard.kind == page.kind
+            unheard.kind.is_none_or(|kind| kind == page.kind)
                 && (!unheard.sandboxed || page.sandbox.is_some())
                 && unheard
                     .probe
                     .as_deref()
                     .is_none_or(|name| case.stated.when.last().is_some_and(|probe| probe.name() == name))
+                && unheard.element.is_none_or(|element| {
+                    matches!(case.stated.when.last(), Some(Probe::Load(_, options)) if options.element == element)
+                })
+                && (unheard.classes.is_empty() || reason.classes.iter().all(|class| unheard.classes.contains(class)))
         });
         self.given() && !self.partial && !unheard && !reason.classes.iter().any(|class| self.silent.contains(class))
     }
@@ -243,6 +379,24 @@ impl Engine {
         })
     }
 
+    /// The same engine, which reaches these servers (`host:port`) directly; nothing where its file does not say how.
+    #[must_use]
+    pub fn reaching(&self, servers: &[String]) -> Option<Self> {
+        let Direct { at, each, all, .. } = self.direct.as_ref()?;
+        let each: Vec<String> = servers.iter().map(|server| each.replace("{server}", server)).collect();
+        let said = match all {
+            Some(all) => vec![all.replace("{direct}", &each.concat())],
+            None => each,
+        };
+        let mut capabilities = Value::Object(self.capabilities.clone());
+        match capabilities.pointer_mut(at)? {
+            Value::Array(list) => list.extend(said.into_iter().map(Value::String)),
+            text => *text = Value::String(said.concat()),
+        }
+        let Value::Object(capabilities) = capabilities else { return None };
+        Some(Self { capabilities, ..self.clone() })
+    }
+
     /// The capabilities with everything filled in.
     #[must_use]
     pub fn fill_capabilities(&self, values: &Placeholders<'_>, as_root: bool) -> Map<String, Value> {
@@ -260,7 +414,7 @@ impl Engine {
 }
 
 /// What stands for the placeholders of an engine's file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Placeholders<'p> {
     /// The browser's program.
     pub browser: &'p Path,
@@ -270,19 +424,50 @@ pub struct Placeholders<'p> {
     pub port: u16,
     /// The port of the driver.
     pub driver_port: u16,
+    /// The text for all hosts in address spaces.
+    pub hosts: String,
+    /// Where the public network is played.
+    pub public: String,
+    /// Where the local network is played.
+    pub local: String,
+}
+
+impl<'p> Placeholders<'p> {
+    /// The values for an engine on a network.
+    pub(crate) fn new(
+        engine: &Engine,
+        browser: &'p Path,
+        profile: &'p Path,
+        driver_port: u16,
+        network: &Network,
+    ) -> Self {
+        Self {
+            browser,
+            profile,
+            port: network.port,
+            driver_port,
+            hosts: engine.hosts.as_ref().map(|texts| network.hosts(texts)).unwrap_or_default(),
+            public: network.address(AddressSpace::Public).to_string(),
+            local: network.address(AddressSpace::Local).to_string(),
+        }
+    }
 }
 
 impl Placeholders<'_> {
     /// A text with its placeholders filled.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        text.replace("{browser}", &self.browser.display().to_string())
+        // The texts of hosts have placeholders themselves.
+        text.replace("{hosts}", &self.hosts)
+            .replace("{browser}", &self.browser.display().to_string())
             .replace("{profile}", &self.profile.display().to_string())
             .replace("{driver-port}", &self.driver_port.to_string())
             .replace("{port}", &self.port.to_string())
+            .replace("{public}", &self.public)
+            .replace("{local}", &self.local)
     }
 
-    fn fill(&self, value: Value) -> Value {
+    pub(crate) fn fill(&self, value: Value) -> Value {
         match value {
             // Alone it is a number: preferences of Firefox have types.
             Value::String(text) if text == "{port}" => self.port.into(),
@@ -312,6 +497,9 @@ mod tests {
             ["chromium", "firefox", "webkit"]
         );
         for engine in engines {
+            for lenient in &engine.lenient {
+                assert!(crosscheck_cases::requirement(&lenient.requirement).is_some(), "{}", lenient.requirement);
+            }
             let classes = engine.reasons.patterns.iter().flat_map(|pattern| &pattern.classes);
             for class in classes.chain(&engine.reasons.silent) {
                 assert!(crosscheck_cases::reason_class(class).is_some(), "{}: {class}", engine.name);
@@ -322,11 +510,42 @@ mod tests {
     #[test]
     fn placeholders_and_arguments_for_root_are_filled_in() {
         let engine = Engine::find("chromium").expect("an engine");
-        let values =
-            Placeholders { browser: Path::new("/bin/b"), profile: Path::new("/tmp/p"), port: 4, driver_port: 5 };
+        let values = Placeholders {
+            browser: Path::new("/bin/b"),
+            profile: Path::new("/tmp/p"),
+            port: 4,
+            driver_port: 5,
+            hosts: "MAP a.test 127.0.0.2:{port},".to_owned(),
+            public: "127.0.0.2:4".to_owned(),
+            local: "127.0.0.3:4".to_owned(),
+        };
         let text = Value::Object(engine.fill_capabilities(&values, true)).to_string();
+        assert!(text.contains("rules=MAP a.test 127.0.0.2:4,MAP * 127.0.0.1:4") && text.contains("127.0.0.2:4=public"));
         assert!(text.contains("MAP * 127.0.0.1:4") && text.contains("--no-sandbox") && text.contains("/tmp/p"));
         assert!(!Value::Object(engine.fill_capabilities(&values, false)).to_string().contains("--no-sandbox"));
+    }
+
+    #[test]
+    fn every_engine_can_reach_a_real_server() {
+        let values = Placeholders {
+            browser: Path::new("/b"),
+            profile: Path::new("/p"),
+            port: 4,
+            driver_port: 5,
+            hosts: String::new(),
+            public: String::new(),
+            local: String::new(),
+        };
+        for (engine, said) in [
+            ("chromium", "--host-resolver-rules=MAP a.test:1 a.test:1, MAP [::1]:2 [::1]:2, MAP * 127.0.0.1:4"),
+            ("firefox", "\"network.proxy.no_proxies_on\":\"a.test:1,[::1]:2,\""),
+            ("webkit", "\"--ignore-host=a.test:1\",\"--ignore-host=[::1]:2\""),
+        ] {
+            let engine = Engine::find(engine).expect("an engine");
+            let engine = engine.reaching(&["a.test:1".to_owned(), "[::1]:2".to_owned()]).expect("a way");
+            let text = Value::Object(engine.fill_capabilities(&values, false)).to_string();
+            assert!(text.contains(said), "{text}");
+        }
     }
 
     #[test]

@@ -5,13 +5,13 @@
 //! which [`render`] writes for people; as JSON it has a stable shape.
 
 mod answers;
-mod diagnosis;
-mod drive;
+pub(crate) mod diagnosis;
+pub(crate) mod drive;
 mod har;
 mod har_entries;
 mod live;
-mod question;
-mod redact;
+pub(crate) mod question;
+pub(crate) mod redact;
 mod text;
 
 pub use answers::{Answers, StatedResponse};

@@ -4,6 +4,7 @@
 mod attempt;
 pub mod bench;
 mod browser;
+pub mod check;
 pub mod discover;
 mod driver;
 mod engine;
@@ -13,6 +14,7 @@ pub mod explain;
 pub mod guard;
 mod journal;
 mod judge;
+mod network;
 mod observe;
 mod page;
 mod plan;
@@ -25,7 +27,7 @@ pub mod transport;
 
 pub use discover::{Installed, Missing, discover};
 pub use driver::DriverError;
-pub use engine::{Engine, EngineError, Pattern, Placeholders, ReasonSource, Reasons, RootArgs};
+pub use engine::{Direct, Engine, EngineError, Lenient, Pattern, Placeholders, ReasonSource, Reasons, RootArgs};
 pub use event::RunEvent;
 pub use expectations::{Entry, Expectations, ExpectationsError};
 pub use journal::{Journal, JournalError};

@@ -2,18 +2,57 @@ use std::fmt::Write as _;
 
 use crosscheck_cases::{Case, Document, DocumentKind, Placed, feature};
 use crosscheck_servers::{Behaviour, Body, Exchange, Fields, Route, Site, Stage, Token};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::Engine;
+use crate::engine::HostTexts;
+use crate::network::Network;
 use crate::plan::{Node, Window};
 
 /// The code that runs in the browser.
 const RUNNER: &str = include_str!("../page/runner.js");
+/// What evaluated expressions may use.
+const TOOLS: &str = include_str!("../page/tools.js");
 
 /// The path, below a case's token, that marks the beginning of a step in the servers' log.
 pub(crate) const MARK_PATH: &str = "/!step";
 const REPORT_PATH: &str = "/report";
+const DOOR_PATH: &str = "/door";
+/// What the door says when it is there.
+const DOOR: &str = r#"await fetch("report", { method: "POST", mode: "no-cors", body: '[{"ready":true}]' });</script>"#;
+
+/// Which hosts a browser finds in the address space that the fake network has for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Spaces {
+    /// None: all hosts are the same to it.
+    None,
+    /// Names, but not literal addresses.
+    Names,
+    /// All.
+    All,
+}
+
+/// What a document has to know of the run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// How many cases of a document run at the same time.
+    pub(crate) lanes: usize,
+    /// What the browser knows of address spaces.
+    pub(crate) spaces: Spaces,
+}
+
+impl Spaces {
+    pub(crate) const fn of(engine: &Engine, network: &Network) -> Self {
+        match &engine.hosts {
+            Some(HostTexts { literal: Some(_), .. }) if network.has_spaces => Self::All,
+            Some(HostTexts { literal: None, .. }) if network.has_spaces => Self::Names,
+            _ => Self::None,
+        }
+    }
+}
 
 /// What a document reports to the harness.
 #[derive(Debug, Deserialize)]
@@ -27,6 +66,11 @@ pub(crate) enum Report {
     Broken { case: usize, broken: String },
     /// A document or worker inside the reporting one did not start.
     Failed { child: usize, failed: String },
+    /// A page of the origin whose permissions are to be set is there.
+    Ready {
+        #[expect(dead_code, reason = "its name tells it apart")]
+        ready: bool,
+    },
     /// All cases of the reporting document were run.
     Done {
         #[expect(dead_code, reason = "its name tells it apart")]
@@ -39,6 +83,8 @@ pub(crate) enum Report {
 pub(crate) struct Published {
     /// Where the window has to be navigated to.
     pub(crate) url: String,
+    /// A page of the same origin that does nothing: permissions can be set while it is there.
+    pub(crate) door: String,
     /// The token of each node, in the window's order.
     pub(crate) tokens: Vec<Token>,
 }
@@ -50,7 +96,7 @@ pub(crate) fn publish(
     window: &Window,
     cases: &[&Case],
     placed: &[Placed],
-    lanes: usize,
+    manner: Manner,
     watcher: &mpsc::UnboundedSender<Exchange>,
 ) -> Published {
     let tokens: Vec<Token> = window.nodes.iter().map(|_| Token::random()).collect();
@@ -62,7 +108,7 @@ pub(crate) fn publish(
             .map(|child| child_config(child, &window.nodes[child], &tokens[child], &scripts[child]))
             .collect();
         let node = &window.nodes[position];
-        scripts[position] = script(window, node, &tokens[position], children, cases, placed, lanes);
+        scripts[position] = script(window, node, &tokens[position], children, cases, placed, manner);
     }
     let mut url = String::new();
     for (position, node) in window.nodes.iter().enumerate() {
@@ -86,10 +132,13 @@ pub(crate) fn publish(
         route(REPORT_PATH, &open_to_all(), Body::Empty);
         if position == 0 {
             url = format!("{origin}/{}/", tokens[0]);
+            let body = Body::Html(html(&format!("type=\"module\">{DOOR}")));
+            site.insert(Route { origin, path: DOOR_PATH.to_owned() }, Behaviour { body, ..Behaviour::default() });
         }
         stage.publish_watched(tokens[position].clone(), site, watcher.clone());
     }
-    Published { url, tokens }
+    let door = format!("{}{DOOR_PATH}", url.trim_end_matches('/'));
+    Published { url, door, tokens }
 }
 
 /// Adds to a case's site what marks the beginning of its steps.
@@ -166,7 +215,7 @@ fn script(
     children: Vec<Value>,
     cases: &[&Case],
     placed: &[Placed],
-    lanes: usize,
+    manner: Manner,
 ) -> String {
     let origin = origin_of(window, node).map(|origin| origin.to_string()).unwrap_or_default();
     let configured: Vec<Value> = node
@@ -183,7 +232,8 @@ fn script(
         .collect();
     let config = json!({
         "report": format!("{origin}/{token}{REPORT_PATH}"),
-        "lanes": lanes,
+        "lanes": manner.lanes,
+        "spaces": manner.spaces,
         "cases": configured,
         "children": children,
     });
@@ -201,6 +251,7 @@ fn script(
         }
     }
     text.push_str("};\n");
+    text.push_str(TOOLS);
     text.push_str(RUNNER);
     text
 }
@@ -211,13 +262,15 @@ mod tests {
 
     #[test]
     fn the_runner_can_stand_in_a_script_element() {
-        assert!(!RUNNER.to_ascii_lowercase().contains("</script"));
-        assert!(!RUNNER.contains("<!--"));
+        for code in [TOOLS, RUNNER] {
+            assert!(!code.to_ascii_lowercase().contains("</script"));
+            assert!(!code.contains("<!--"));
+        }
     }
 
     #[test]
     fn reports_are_told_apart() {
-        let text = r#"[{"case":1,"page":[],"ms":2.5},{"case":2,"missing":"x"},{"case":3,"broken":"y"},{"child":1,"failed":"z"},{"done":true}]"#;
+        let text = r#"[{"case":1,"page":[],"ms":2.5},{"case":2,"missing":"x"},{"case":3,"broken":"y"},{"child":1,"failed":"z"},{"done":true},{"ready":true}]"#;
         let reports: Vec<Report> = serde_json::from_str(text).expect("reports");
         assert!(matches!(
             reports.as_slice(),
@@ -226,7 +279,8 @@ mod tests {
                 Report::Missing { case: 2, .. },
                 Report::Broken { case: 3, .. },
                 Report::Failed { child: 1, .. },
-                Report::Done { .. }
+                Report::Done { .. },
+                Report::Ready { .. }
             ]
         ));
     }

@@ -2,14 +2,23 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 
-use crosscheck_cases::{Case, Document, DocumentKind};
+use crosscheck_cases::{Case, Document, DocumentKind, LoadProbe, Loader, Probe};
 
 /// A top-level page with everything that it embeds, opens and starts, and the cases that run in each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     /// The documents and workers; the first is the top-level page, and each stands after what it is in.
     pub(crate) nodes: Vec<Node>,
+    /// Whether it opens pop-ups, itself or in the scripts of its cases.
+    pub(crate) opens_popups: bool,
+    /// Whether its cases load audio or video or decode images, which browsers put off in a tab that nobody looks at.
+    pub(crate) media: bool,
+    /// Whether its cases make frames.
+    pub(crate) frames: bool,
 }
+
+/// From how many cases with frames on a page makes so many that a driver which attends to each is busy with nothing else.
+const MANY_FRAMES: usize = 24;
 
 /// One document or worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +34,20 @@ pub(crate) struct Node {
 /// same top-level page.
 pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
-    let mut window_of: HashMap<(&Document, bool), usize> = HashMap::new();
+    let mut window_of: HashMap<(&Document, bool, bool, bool), usize> = HashMap::new();
     let mut node_of: HashMap<(usize, &Document), usize> = HashMap::new();
     for (position, case) in cases.iter().enumerate() {
         let document = &case.stated.page;
         if document.kind == DocumentKind::None {
             continue;
         }
-        let window = *window_of.entry((document.top(), opens_popup(document))).or_insert_with(|| {
-            windows.push(Window { nodes: Vec::new() });
+        // Pop-ups take the focus and are refused to pages that do not have it, so they have windows of their own.
+        let opens_popups = opens_popup(document) || case.stated.when.iter().any(calls_open);
+        let media = loads_media(case);
+        // These keep drivers busy, which shall not make others wait.
+        let frames = case.stated.when.iter().any(makes_frame);
+        let window = *window_of.entry((document.top(), opens_popups, media, frames)).or_insert_with(|| {
+            windows.push(Window { nodes: Vec::new(), opens_popups, media, frames });
             windows.len() - 1
         });
         let node = node(&mut windows, window, document, &mut node_of);
@@ -42,7 +56,20 @@ pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     windows
 }
 
-/// Puts windows into the order in which they are loaded: those that need the focus, as only one tab has it; then site
+/// The cases in whose windows many frames are made, and all others.
+pub(crate) fn split_frames<'c>(cases: &[&'c Case]) -> (Vec<&'c Case>, Vec<&'c Case>) {
+    let mut framed = vec![false; cases.len()];
+    for window in plan(cases).iter().filter(|window| window.makes_many_frames()) {
+        for position in window.nodes.iter().flat_map(|node| &node.cases) {
+            framed[*position] = true;
+        }
+    }
+    let (with, without): (Vec<_>, Vec<_>) = cases.iter().zip(framed).partition(|(_, framed)| *framed);
+    (with.into_iter().map(|(case, _)| *case).collect(), without.into_iter().map(|(case, _)| *case).collect())
+}
+
+/// Puts windows into the order in which they are loaded: those that need the focus, as only one tab has it, before pop-ups
+/// those with media, as a pop-up that closes may leave another tab in front; then site
 /// by site, as a browser starts a new process where a tab goes to another site; in each of these the longest first, so
 /// that the others end beside it.
 pub(crate) fn order(windows: &mut [Window]) {
@@ -52,20 +79,51 @@ pub(crate) fn order(windows: &mut [Window]) {
     }
     windows.sort_by_cached_key(|window| {
         let site = window.site();
-        (!window.needs_focus(), Reverse(sizes.get(&site).copied()), site, Reverse(window.size()))
+        let first = (!window.media, !window.opens_popups);
+        (first, Reverse(sizes.get(&site).copied()), site, Reverse(window.size()))
     });
 }
 
-/// Whether a pop-up stands in the chain of what the document is in. Pop-ups take the focus and are refused to pages
-/// that do not have it, so they have windows of their own.
+/// Whether a step's script opens a window.
+fn calls_open(step: &Probe) -> bool {
+    matches!(step, Probe::Evaluate(script, _) if script.contains("window.open(") || script.contains("popup("))
+}
+
+/// Whether a step makes frames in its page.
+fn makes_frame(step: &Probe) -> bool {
+    match step {
+        Probe::Evaluate(script, _) => {
+            ["frame(", "'iframe'", "'object'", "'embed'"].iter().any(|one| script.contains(one))
+        }
+        Probe::Load(_, LoadProbe { element, .. }) => matches!(element, Loader::Iframe | Loader::Object | Loader::Embed),
+        _ => false,
+    }
+}
+
+/// Whether a pop-up stands in the chain of what the document is in.
 fn opens_popup(document: &Document) -> bool {
     document.kind == DocumentKind::Popup || document.within.as_deref().is_some_and(opens_popup)
 }
 
+/// Whether a case loads audio or video, or waits until an image is ready to be painted.
+fn loads_media(case: &Case) -> bool {
+    case.stated.when.iter().any(|probe| match probe {
+        Probe::Load(_, LoadProbe { element: Loader::Audio | Loader::Video | Loader::Track, .. }) => true,
+        Probe::Load(_, LoadProbe { look: Some(look), .. }) => look.contains(".decode("),
+        Probe::Evaluate(script, _) => ["'audio'", "'video'", "new Audio("].iter().any(|one| script.contains(one)),
+        _ => false,
+    })
+}
+
 impl Window {
-    /// Whether it opens pop-ups.
+    /// Whether it has to be in the tab that has the focus: it opens pop-ups, or loads audio or video.
     pub(crate) fn needs_focus(&self) -> bool {
-        self.nodes.iter().any(|node| node.document.kind == DocumentKind::Popup)
+        self.opens_popups || self.media
+    }
+
+    /// Whether it makes so many frames that a driver which attends to each of them does nothing else.
+    pub(crate) fn makes_many_frames(&self) -> bool {
+        self.frames && !self.needs_focus() && self.size() >= MANY_FRAMES
     }
 
     /// The last two labels of the host of its page, or an address as a whole.

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use crosscheck_cases::{Case, Suite};
 use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary};
-use crosscheck_servers::{Stage, StageConfig, StageError};
+use crosscheck_servers::{Stage, StageError};
 
 use crate::browser::Browser;
 use crate::guard::Guard;
+use crate::network::start_stage;
 use crate::record::merge;
 use crate::reference::Reference;
 use crate::transport::TlsSetupError;
@@ -83,7 +84,7 @@ pub async fn run(
     options: RunOptions<'_>,
     listen: &mut dyn FnMut(&RunEvent) -> Result<(), RunError>,
 ) -> Result<RunRecord, RunError> {
-    let stage = Stage::start(StageConfig { bind: vec![options.bind], ..StageConfig::default() }).await?;
+    let stage = start_stage(options.bind).await?;
     let outcome = match &options.agent {
         Agent::Browser { engine, webdriver, guard } => {
             match Browser::start(&options, engine, webdriver.as_deref(), guard, &stage).await {

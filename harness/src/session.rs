@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crosscheck_cases::Permissions;
 use fantoccini::error::{CmdError, NewSessionError};
 use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder};
@@ -13,8 +14,9 @@ use tokio::time::timeout;
 
 use crate::discover::{self, discover};
 use crate::driver::{Driver, DriverError};
-use crate::engine::{Placeholders, ReasonSource};
+use crate::engine::{PermissionSetting, Placeholders, ReasonSource};
 use crate::guard::{self, Guard};
+use crate::network::Network;
 use crate::{Engine, Installed};
 
 /// How long a browser may take to start, and a command to be carried out.
@@ -92,7 +94,7 @@ impl Session {
         engine: &Engine,
         source: &Source,
         guard: &Guard,
-        stage_port: u16,
+        network: &Network,
     ) -> Result<Self, SessionError> {
         let profile = tempfile::Builder::new()
             .prefix("profile-")
@@ -109,18 +111,18 @@ impl Session {
                 } else {
                     (installed.browser.clone(), None)
                 };
-                let driver = Driver::start(engine, installed, guard, &profile, stage_port).await?;
+                let driver = Driver::start(engine, installed, guard, &profile, network).await?;
                 let url = format!("http://127.0.0.1:{}", driver.port);
                 (Some(driver), url, browser, output)
             }
         };
-        let values = Placeholders {
-            browser: &browser,
-            profile: &profile,
-            port: stage_port,
-            driver_port: driver.as_ref().map_or(0, |driver| driver.port),
-        };
-        let capabilities = engine.fill_capabilities(&values, discover::is_root());
+        let folder = profile.clone();
+        let driver_port = driver.as_ref().map_or(0, |driver| driver.port);
+        let values = Placeholders::new(engine, &browser, &folder, driver_port, network);
+        let mut capabilities = engine.fill_capabilities(&values, discover::is_root());
+        if let Some(PermissionSetting::Capabilities(permissions)) = &engine.permissions {
+            permissions.add(&mut capabilities, network);
+        }
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities);
         let refused = |why: String, driver: Option<&Driver>| SessionError::Refused {
@@ -153,26 +155,51 @@ impl Session {
         let sources = engine.reasons.sources.clone();
         let mut session =
             Self { client, driver, output, sources, profile, tabs: Vec::new(), current_tab: 0, version, platform };
+        for command in &engine.setup {
+            let body = values.fill(command.body.clone());
+            within(session.client.issue_cmd(Command { path: command.path.clone(), body })).await?;
+        }
         // What the browser said while it started belongs to no case; Firefox's listener is set by this.
         session.messages().await?;
         Ok(session)
     }
 
-    /// Navigates a tab; tabs are opened as they are needed. The page load strategy is `none`: it returns before the
-    /// page is loaded.
-    pub(crate) async fn navigate(&mut self, tab: usize, url: &str) -> Result<(), SessionError> {
+    /// Opens tabs until there are this many.
+    pub(crate) async fn open_tabs(&mut self, count: usize) -> Result<(), SessionError> {
         if self.tabs.is_empty() {
             self.tabs.push(within(self.client.window()).await?);
         }
-        while self.tabs.len() <= tab {
-            let opened = within(self.client.new_window(true)).await?.handle;
+        while self.tabs.len() < count {
+            let opened = within(self.client.new_window(false)).await?.handle;
             self.tabs.push(opened);
         }
+        Ok(())
+    }
+
+    /// Navigates a tab; tabs are opened as they are needed. The page load strategy is `none`: it returns before the
+    /// page is loaded.
+    pub(crate) async fn navigate(&mut self, tab: usize, url: &str) -> Result<(), SessionError> {
+        self.switch_to(tab).await?;
+        within(self.client.goto(url)).await
+    }
+
+    /// Sets permissions of the origin whose page is in a tab. (Permissions, *Set Permission*)
+    pub(crate) async fn permit(&mut self, tab: usize, permissions: &Permissions) -> Result<(), SessionError> {
+        self.switch_to(tab).await?;
+        for (name, state) in permissions.stated() {
+            let body = json!({ "descriptor": { "name": name }, "state": state });
+            within(self.client.issue_cmd(Command::post("permissions", body))).await?;
+        }
+        Ok(())
+    }
+
+    async fn switch_to(&mut self, tab: usize) -> Result<(), SessionError> {
+        self.open_tabs(tab + 1).await?;
         if self.current_tab != tab {
             within(self.client.switch_to_window(self.tabs[tab].clone())).await?;
             self.current_tab = tab;
         }
-        within(self.client.goto(url)).await
+        Ok(())
     }
 
     /// The messages that the browser gave since the last call, oldest first.
@@ -192,6 +219,12 @@ impl Session {
         Ok(messages)
     }
 
+    /// The messages since the last call that can be had without asking the driver.
+    pub(crate) fn overhear(&mut self) -> Result<Vec<String>, SessionError> {
+        let Some(output) = &mut self.output else { return Ok(Vec::new()) };
+        output.read().map_err(|error| SessionError::Lost(error.to_string()))
+    }
+
     async fn browser_log(&self) -> Result<Vec<String>, SessionError> {
         let log = within(self.client.issue_cmd(Command::post("se/log", json!({"type": "browser"})))).await?;
         let entries = log.as_array().into_iter().flatten();
@@ -199,10 +232,11 @@ impl Session {
     }
 
     async fn browser_output(&mut self) -> Result<Vec<String>, SessionError> {
-        let Some(output) = &mut self.output else { return Ok(Vec::new()) };
-        // A round trip to the page's process: what it wrote before is in the file by then.
-        within(self.client.execute("return 0", Vec::new())).await?;
-        output.read().map_err(|error| SessionError::Lost(error.to_string()))
+        if self.output.is_some() {
+            // A round trip to the page's process: what it wrote before is in the file by then.
+            within(self.client.execute("return 0", Vec::new())).await?;
+        }
+        self.overhear()
     }
 
     /// Firefox's console service keeps only the last 250 messages: a listener, set at the first call, keeps them all.
@@ -293,13 +327,13 @@ async fn within<T>(command: impl Future<Output = Result<T, CmdError>>) -> Result
 /// A WebDriver command that fantoccini does not know.
 #[derive(Debug)]
 struct Command {
-    path: &'static str,
+    path: String,
     body: Value,
 }
 
 impl Command {
-    const fn post(path: &'static str, body: Value) -> Self {
-        Self { path, body }
+    fn post(path: &str, body: Value) -> Self {
+        Self { path: path.to_owned(), body }
     }
 }
 

@@ -163,6 +163,8 @@ fn condition(condition: &Condition) -> String {
             HeaderTest::Absent => format!("without {name}"),
             HeaderTest::Is(value) => format!("{name} is \"{value}\""),
             HeaderTest::Contains(value) => format!("{name} contains \"{value}\""),
+            HeaderTest::Begins(value) => format!("{name} begins with \"{value}\""),
+            HeaderTest::Ends(value) => format!("{name} ends with \"{value}\""),
         });
     }
     match condition.request {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crosscheck_cases::{BodyKind, FetchProbe, Probe, Reading, Stated, WireMessage, XhrProbe, strip_tokens};
+use crosscheck_cases::{
+    BodyKind, FetchProbe, LoadProbe, Loader, Probe, Reading, Stated, WireMessage, XhrProbe, strip_tokens,
+};
 use crosscheck_servers::Exchange;
 use serde_json::{Map, Value};
 
@@ -86,6 +88,7 @@ fn script(probe: &Probe) -> String {
             )
         }
         Probe::Evaluate(expression, _) => format!("console.log(await ({expression}));"),
+        Probe::Load(url, options) => load(url, options),
         Probe::Client(..) => String::new(),
     }
 }
@@ -122,6 +125,93 @@ fn fetch(url: &str, options: &FetchProbe) -> String {
          console.log(response.type, response.status, response.url, [...response.headers]);{read}",
         literal(url)
     )
+}
+
+/// The markup or call that loads it; the runner's own ways of looking at what came stand in `seen`.
+fn load(url: &str, options: &LoadProbe) -> String {
+    let mut attributes: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in [
+        ("crossorigin", &options.crossorigin),
+        ("integrity", &options.integrity),
+        ("as", &options.destination),
+        ("type", &options.kind),
+    ] {
+        attributes.extend(value.iter().map(|value| (name, value.as_str())));
+    }
+    attributes.extend(options.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let listed: String = attributes.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "element.setAttribute({}, {});", literal(name), literal(value));
+        text
+    });
+    let element = |name: &str, before: &str, source: &str| {
+        format!(
+            "const element = document.createElement({});\n{before}{listed}\
+             element.onload = () => console.log(\"load\");\n\
+             element.onerror = () => console.log(\"error\");\n\
+             element.setAttribute({}, {});\ndocument.body.append(element);",
+            literal(name),
+            literal(source),
+            literal(url)
+        )
+    };
+    let styled = |declaration: &str| {
+        format!(
+            "const element = document.createElement(\"div\");\nelement.style.cssText = {};\n\
+             document.body.append(element);",
+            literal(&format!("width: 9px; height: 9px; {declaration}: url({url})"))
+        )
+    };
+    let link = |rel: &str| element("link", &format!("element.rel = {};\n", literal(rel)), "href");
+    match options.element {
+        Loader::Img => element("img", "", "src"),
+        Loader::Srcset | Loader::Picture => element("img", "", "srcset"),
+        Loader::SvgImage | Loader::SvgUse => {
+            let name = if options.element == Loader::SvgUse { "use" } else { "image" };
+            format!(
+                "const svg = document.body.appendChild(document.createElementNS(\"http://www.w3.org/2000/svg\", \"svg\"));\n\
+                 const element = document.createElementNS(svg.namespaceURI, {});\n{listed}\
+                 element.onload = () => console.log(\"load\");\n\
+                 element.onerror = () => console.log(\"error\");\n\
+                 element.setAttribute(\"href\", {});\nsvg.append(element);",
+                literal(name),
+                literal(url)
+            )
+        }
+        Loader::Input => element("input", "element.type = \"image\";\n", "src"),
+        Loader::Script => element("script", "", "src"),
+        Loader::Module => element("script", "element.type = \"module\";\n", "src"),
+        Loader::Import => format!("console.log(await import({}));", literal(url)),
+        Loader::Style => link("stylesheet"),
+        Loader::Preload => link("preload"),
+        Loader::Prefetch => link("prefetch"),
+        Loader::Modulepreload => link("modulepreload"),
+        Loader::CssImport => format!(
+            "const element = document.createElement(\"style\");\nelement.textContent = {};\n\
+             document.head.append(element);",
+            literal(&format!("@import url({url});"))
+        ),
+        Loader::Font | Loader::CssFont => {
+            format!("console.log(await new FontFace(\"tried\", {}).load());", literal(&format!("url({url})")))
+        }
+        Loader::CssBackground => styled("background-image"),
+        Loader::CssMask => styled("mask-image"),
+        Loader::CssShape => styled("float: left; shape-outside"),
+        Loader::CssFilter => styled("filter"),
+        Loader::CssContent => styled("content"),
+        Loader::Poster => element("video", "", "poster"),
+        Loader::Audio => element("audio", "", "src"),
+        Loader::Video => element("video", "", "src"),
+        Loader::Track => element("track", "", "src"),
+        Loader::Iframe => element("iframe", "", "src"),
+        Loader::Object => element("object", "", "data"),
+        Loader::Embed => element("embed", "", "src"),
+        Loader::Worker => format!("new Worker({}).onerror = () => console.log(\"error\");", literal(url)),
+        Loader::SharedWorker => format!("new SharedWorker({}).onerror = () => console.log(\"error\");", literal(url)),
+        Loader::ImportScripts => format!("importScripts({}); // in a dedicated worker", literal(url)),
+        Loader::AudioWorklet => {
+            format!("await new OfflineAudioContext(1, 1, 44100).audioWorklet.addModule({});", literal(url))
+        }
+    }
 }
 
 fn xhr(url: &str, options: &XhrProbe) -> String {
@@ -323,7 +413,8 @@ fn sends_origin(options: &Value, method: &str) -> bool {
     let none = Map::new();
     let options = options.as_object().unwrap_or(&none);
     let no_cors = options.get("mode").and_then(Value::as_str) == Some("no-cors");
-    let silent = no_cors && ["GET", "HEAD"].contains(&method);
+    let plain_load = options.contains_key("load") && !options.contains_key("crossorigin");
+    let silent = plain_load || no_cors && ["GET", "HEAD"].contains(&method);
     !silent && !options.contains_key("client")
 }
 

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use askama::Template;
-use crosscheck_cases::{Cover, Requirement, Suite, requirements, standard};
+use crosscheck_cases::{Cover, Requirement, Suite, not_tested, requirements, standard};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -43,6 +43,9 @@ pub struct RequirementCoverage {
     pub by_hand: usize,
     /// Generated cases whose predicted outcome rests on it.
     pub generated: usize,
+    /// Why there is no case, where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_tested: Option<String>,
     /// Passed cases of either kind, by agent; nothing for agents that were not run.
     pub proven: BTreeMap<String, usize>,
 }
@@ -121,6 +124,7 @@ impl Coverage {
                 not_modelled: standard::not_modelled().get(&requirement.id).cloned(),
                 by_hand: count(&by_hand, &requirement.id),
                 generated: count(&generated, &requirement.id),
+                not_tested: not_tested().get(&requirement.id).cloned(),
                 proven: proven.remove(requirement.id.as_str()).unwrap_or_default(),
             })
             .collect();

@@ -156,6 +156,10 @@ pub enum HeaderTest {
     Is(ByteString),
     /// Its value, all lines joined with `, `, contains this.
     Contains(ByteString),
+    /// Its value, all lines joined with `, `, begins with this.
+    Begins(ByteString),
+    /// Its value, all lines joined with `, `, ends with this.
+    Ends(ByteString),
 }
 
 /// Numbers of requests, counted from 1.

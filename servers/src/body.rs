@@ -62,6 +62,8 @@ pub enum File {
     Webm,
     /// text/vtt: one cue.
     Vtt,
+    /// text/html; charset=utf-8: a document that does what the documents that hold or opened it ask it to.
+    Remote,
 }
 
 impl File {
@@ -73,6 +75,7 @@ impl File {
             Self::Wav => ("audio/wav", include_bytes!("../assets/tone.wav")),
             Self::Webm => ("video/webm", include_bytes!("../assets/frame.webm")),
             Self::Vtt => ("text/vtt", include_bytes!("../assets/cue.vtt")),
+            Self::Remote => ("text/html; charset=utf-8", include_bytes!("../assets/remote.html")),
         }
     }
 }

@@ -77,7 +77,9 @@ fn passes(test: &HeaderTest, value: Option<ByteString>) -> bool {
         (HeaderTest::Absent, value) => value.is_none(),
         (HeaderTest::Is(wanted), value) => value.as_ref() == Some(wanted),
         (HeaderTest::Contains(wanted), Some(value)) => value.decode().contains(&*wanted.decode()),
-        (HeaderTest::Contains(_), None) => false,
+        (HeaderTest::Begins(wanted), Some(value)) => value.as_bytes().starts_with(wanted.as_bytes()),
+        (HeaderTest::Ends(wanted), Some(value)) => value.as_bytes().ends_with(wanted.as_bytes()),
+        (HeaderTest::Contains(_) | HeaderTest::Begins(_) | HeaderTest::Ends(_), None) => false,
     }
 }
 

@@ -102,6 +102,12 @@ impl Site {
         self.routes.insert(route, behaviour.into());
     }
 
+    /// Whether it answers for anything of an origin.
+    #[must_use]
+    pub fn has_origin(&self, origin: &Origin) -> bool {
+        self.routes.keys().any(|route| route.origin == *origin)
+    }
+
     /// The behaviour at path and query, else at the path alone.
     #[must_use]
     pub fn find(&self, origin: &Origin, path: &str) -> Option<(Route, Arc<Behaviour>)> {

@@ -5,8 +5,9 @@ use url::Url;
 use super::csp::ConnectPolicy;
 use super::lna::{AddressSpace, Permission};
 use super::origin::Origin;
+use super::permissions_policy::is_allowed;
 use super::referrer::{DEFAULT_POLICY, parse_policy};
-use crate::{Document, DocumentKind};
+use crate::{Document, DocumentKind, PermissionState, space_of_host};
 
 /// An environment settings object, as far as cross-origin rules look at it.
 #[derive(Clone, Debug)]
@@ -24,21 +25,23 @@ pub struct Client {
     /// Whether a document above it has a trustworthy origin.
     is_below_trustworthy: bool,
     /// *Does settings prohibit mixed security contexts?*
-    pub(crate) prohibits_mixed_content: bool,
+    pub prohibits_mixed_content: bool,
     /// Whether it and all above it are trustworthy.
-    pub(crate) is_secure_context: bool,
+    pub is_secure_context: bool,
     pub(crate) referrer_policy: String,
-    pub(crate) embedder_policy: EmbedderPolicy,
+    /// The embedder policy.
+    pub embedder_policy: EmbedderPolicy,
     pub(crate) connect_policies: Vec<ConnectPolicy>,
     /// Whether it is a window (a worker otherwise).
     pub(crate) is_window: bool,
     /// The address space that it came from.
     pub address_space: AddressSpace,
-    /// The address space of every host that is no literal address: where the client's resolver leads.
-    pub space_of_names: AddressSpace,
-    /// The permission *local-network*, or what the user answers when asked for it.
+    /// The address space of every host that is no literal address, where the client's resolver leads all to one; else the
+    /// fake network's ([`space_of_host`]).
+    pub space_of_names: Option<AddressSpace>,
+    /// The permission *local-network*.
     pub local_network_permission: Permission,
-    /// The permission *loopback-network*, or what the user answers when asked for it.
+    /// The permission *loopback-network*.
     pub loopback_network_permission: Permission,
 }
 
@@ -110,6 +113,7 @@ impl Client {
                 .all("content-security-policy")
                 .flat_map(|value| ConnectPolicy::parse(&value.decode(), from_network.as_ref())),
         );
+        let top = document.top().permissions;
         let is_secure_context = trustworthy && above.is_none_or(|parent| parent.is_secure_context);
         let is_below_trustworthy =
             above.is_some_and(|parent| parent.is_below_trustworthy || parent.origin.is_potentially_trustworthy());
@@ -135,11 +139,27 @@ impl Client {
             },
             connect_policies,
             is_window: !is_worker,
-            address_space: AddressSpace::Loopback,
-            space_of_names: AddressSpace::Loopback,
-            local_network_permission: Permission::Denied,
-            loopback_network_permission: Permission::Denied,
+            address_space: match (inherited, document.own_origin()) {
+                (Some(parent), _) => parent.address_space,           // lna.html.inherit
+                (None, Some(origin)) => space_of_host(&origin.host), // lna.html.response
+                (None, None) => AddressSpace::Loopback,
+            },
+            space_of_names: None,
+            local_network_permission: permission(document, "local-network", top.local_network),
+            loopback_network_permission: permission(document, "loopback-network", top.loopback_network),
             origin: own,
         }
+    }
+}
+
+/// What a permission of the top-level page lets a document do.
+fn permission(document: &Document, name: &str, state: Option<PermissionState>) -> Permission {
+    let origin =
+        |document: &Document| Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url));
+    match state {
+        _ if !is_allowed(document, name, &origin) => Permission::NotAllowed,
+        Some(PermissionState::Granted) => Permission::Granted,
+        Some(PermissionState::Denied) => Permission::Denied,
+        None => Permission::Unanswered,
     }
 }

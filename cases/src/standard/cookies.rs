@@ -73,6 +73,8 @@ impl CookieJar {
         };
         let mut has_path = false;
         let mut has_max_age = false;
+        let mut none = false;
+        let mut partitioned = false;
         for part in parts {
             let text: String = part.iter().map(|byte| char::from(*byte)).collect();
             let (name, value) = text.split_once('=').unwrap_or((&text, ""));
@@ -103,7 +105,9 @@ impl CookieJar {
                     }
                 }
                 "expires" if !has_max_age && is_past_date(value) => cookie.expires = Some(Duration::ZERO),
+                "partitioned" => partitioned = true,
                 "samesite" => {
+                    none = value.eq_ignore_ascii_case("none");
                     cookie.same_site = match value.to_ascii_lowercase().as_str() {
                         "strict" | "lax" => SameSite::Protected,
                         _ => SameSite::Unset,
@@ -117,6 +121,7 @@ impl CookieJar {
         };
         let prefix = |prefix: &[u8]| begins(&cookie.name, prefix);
         let refused = (cookie.secure && url.scheme() != "https")
+            || ((none || partitioned) && !cookie.secure)
             || (cookie.name.is_empty()
                 && (cookie.value.is_empty()
                     || begins(&cookie.value, b"__Secure-")

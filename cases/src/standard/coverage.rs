@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 /// The text of every file of the model in which a rule can stand.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 23] = [
     include_str!("blocking.rs"),
     include_str!("client.rs"),
     include_str!("cookies.rs"),
@@ -20,6 +20,7 @@ const SOURCES: [&str; 22] = [
     include_str!("http_fetch.rs"),
     include_str!("lna.rs"),
     include_str!("nosniff.rs"),
+    include_str!("opener_policy.rs"),
     include_str!("page.rs"),
     include_str!("preflight.rs"),
     include_str!("preflight_cache.rs"),

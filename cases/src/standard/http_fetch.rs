@@ -21,7 +21,7 @@ use super::request::{
 };
 use super::safelist::is_safelisted_method;
 use super::trace::Trace;
-use crate::ResponseType;
+use crate::{ResponseType, space_of_host};
 
 /// *Keepalive* requests may hold this many bytes.
 const KEEPALIVE_LIMIT: usize = 65_536;
@@ -528,7 +528,9 @@ impl UserAgent {
         let connection = match request.url().host() {
             Some(url::Host::Ipv4(address)) => AddressSpace::by_table(trace, address.into()),
             Some(url::Host::Ipv6(address)) => AddressSpace::by_table(trace, address.into()),
-            _ if trace.rule("lna.request.by-address", true) => self.client.space_of_names,
+            Some(url::Host::Domain(name)) if trace.rule("lna.request.by-address", true) => {
+                self.client.space_of_names.unwrap_or_else(|| space_of_host(name))
+            }
             _ => AddressSpace::Public,
         };
         let access = Access {

@@ -2,13 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::Deserialize;
+
 use super::client::Client;
 use super::fetch::NetworkError;
 use super::origin::Origin;
 use super::trace::Trace;
 
 /// *IP address space*, from the least private to the most private.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AddressSpace {
     /// Reachable from everywhere.
     Public,
@@ -23,8 +26,10 @@ pub enum AddressSpace {
 pub enum Permission {
     /// Permissions policy does not delegate the feature to the document.
     NotAllowed,
-    /// The user has refused, or refuses when asked.
+    /// The user has refused.
     Denied,
+    /// The user would be asked, and does not grant: no answer comes, or a refusal.
+    Unanswered,
     /// The user has granted, or grants when asked.
     Granted,
 }
@@ -111,7 +116,7 @@ pub struct Access<'a> {
 
 /// *Local network access check*
 pub(crate) fn check(trace: &mut Trace, client: &Client, access: &Access<'_>) -> Result<(), NetworkError> {
-    let block = |requirement| Err(NetworkError::new("local-network", requirement));
+    let block = |class, requirement| Err(NetworkError::new(class, requirement));
     if access.origin.is_same_origin(access.target) {
         let passes = match access.origin.is_potentially_trustworthy() {
             true => trace.rule("lna.check.2", true),
@@ -126,9 +131,11 @@ pub(crate) fn check(trace: &mut Trace, client: &Client, access: &Access<'_>) -> 
             if trace.rule("lna.check.4.2", true)
                 && (access.connection != AddressSpace::Public || trace.rule("lna.mixed-content.no-bypass", true))
             {
-                return block("lna.check.4.2");
+                return block("address-space-mismatch", "lna.check.4.2");
             }
-        } else if trace.rule("lna.check.4.3", true) {
+        } else if !trace.rule("lna.check.4.3", true) {
+            // The step's text ends in success here, also for a page that is not secure or has no permission. The framework's
+            // text, which the steps only carry out, says that the permission is checked after a match.
             return Ok(());
         }
     }
@@ -149,19 +156,20 @@ pub(crate) fn check(trace: &mut Trace, client: &Client, access: &Access<'_>) -> 
         return Ok(());
     }
     if !client.is_secure_context && trace.rule("lna.check.5.2", true) && trace.rule("lna.secure-context.1", true) {
-        return block("lna.check.5.2");
+        return block("local-network-insecure", "lna.check.5.2");
     }
     if !client.is_window && trace.rule("lna.check.5.8", true) {
-        return block("lna.check.5.8");
+        return block("local-network", "lna.check.5.8");
     }
     match permission(trace, client, access.connection) {
         Permission::NotAllowed
             if trace.rule("lna.check.5.9", true) && trace.rule("lna.permission.default-self", true) =>
         {
-            block("lna.check.5.9")
+            block("local-network", "lna.check.5.9")
         }
-        Permission::Denied if trace.rule("lna.check.5.11", true) => block("lna.check.5.11"),
-        Permission::Granted if !trace.rule("lna.check.5.12", true) => block("lna.check.5.12"),
+        Permission::Denied if trace.rule("lna.check.5.11", true) => block("local-network", "lna.check.5.11"),
+        Permission::Unanswered if trace.rule("lna.check.5.13b", true) => block("local-network", "lna.check.5.13b"),
+        Permission::Granted if !trace.rule("lna.check.5.12", true) => block("local-network", "lna.check.5.12"),
         _ => Ok(()),
     }
 }

@@ -229,6 +229,12 @@ pub(crate) fn is_no_cors_safelisted(trace: &mut Trace, name: &ByteString, value:
     is_safelisted_header(trace, name, value) || !trace.rule("fetch.no-cors-safelisted-request-header.2", true)
 }
 
+/// Whether script may set a request header of this name. (*Forbidden request-header*)
+#[must_use]
+pub fn script_may_set(name: &str) -> bool {
+    !is_forbidden_header(&mut Trace::default(), name, &ByteString::default())
+}
+
 /// *Forbidden request-header*
 pub(crate) fn is_forbidden_header(trace: &mut Trace, name: &str, value: &ByteString) -> bool {
     let lower = name.to_ascii_lowercase();

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// Say what a browser does with a cross-origin request, and why
     Explain(Box<ExplainArguments>),
+    /// Check a server against its declared CORS policy: who is wrongly let in or kept out, and why
+    Server(Box<ServerArguments>),
     /// Make reports from run records
     Report(ReportArguments),
     /// Say requirement by requirement what is modelled, which cases there are, and what runs proved
@@ -219,6 +221,97 @@ pub(crate) enum ExplainFormat {
     Text,
     /// For programs
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ServerArguments {
+    /// The policy file
+    #[arg(value_name = "POLICY", required_unless_present = "init")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Write a first policy for this URL to standard output, from a few harmless requests
+    #[arg(long, value_name = "URL", conflicts_with = "policy")]
+    pub(crate) init: Option<String>,
+    /// An origin that the first policy shall let in; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "init")]
+    pub(crate) origin: Vec<String>,
+    /// Also send requests that may change something on the server (other than GET, HEAD and OPTIONS)
+    #[arg(long = "unsafe")]
+    pub(crate) changes: bool,
+    /// I run this host, or may test it. Needed for every target that is not this machine
+    #[arg(long)]
+    pub(crate) i_own_this_host: bool,
+    /// Also measure what preflights with long lists of headers cost
+    #[arg(long)]
+    pub(crate) measure_cost: bool,
+    /// Ask again for each HOLE and BREAK from pages in a real browser: chromium, firefox, webkit, or the path of an
+    /// engine's JSON file; several with commas. Exit code 4 where a browser disagrees with the executable standard
+    #[arg(long, value_delimiter = ',', value_name = "BROWSER", conflicts_with = "init")]
+    pub(crate) confirm: Vec<String>,
+    /// Take any certificate of the server
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// From which severity on the exit code is 1
+    #[arg(long, value_enum, default_value_t = FailOn::Poison, value_name = "SEVERITY")]
+    pub(crate) fail_on: FailOn,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = ServerFormat::Text)]
+    pub(crate) format: ServerFormat,
+    /// Print also the rules that browsers go by, and all headers
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// The whole result, for programs and for `compare`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// SARIF, for code hosts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+    /// JUnit XML, for CI systems
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// A summary in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// A page for people, in one file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<ServerCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Who is let in now that was not before, and the other way round
+    Compare {
+        /// The earlier result (--json)
+        before: PathBuf,
+        /// The later one
+        after: PathBuf,
+        /// How to print
+        #[arg(long, value_enum, default_value_t = ServerFormat::Text)]
+        format: ServerFormat,
+    },
+}
+
+/// The severities, as arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Hole,
+    Break,
+    Poison,
+    Cost,
+    Hygiene,
+    Note,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For comments
+    Markdown,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crosscheck::check::CheckError;
 use crosscheck::explain::ExplainError;
 use crosscheck::{EngineError, ExpectationsError, JournalError, RunError};
 use crosscheck_cases::{Faults, FilterError};
@@ -97,5 +98,11 @@ impl From<RunError> for Failure {
                 Self::Environment(error.to_string())
             }
         }
+    }
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Self {
+        Self::Environment(error.to_string())
     }
 }

@@ -15,6 +15,7 @@ mod list;
 mod progress;
 mod report;
 mod run;
+mod server;
 mod show;
 
 use std::io::Write as _;
@@ -33,6 +34,8 @@ pub(crate) enum Ended {
     AsExpected,
     /// Unexpected results: exit code 1.
     Unexpected,
+    /// A browser disagrees with the executable standard: exit code 4.
+    Disagreement,
 }
 
 /// Writes to standard output; ends the program in peace where nobody reads any more.
@@ -63,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
             Command::List(options) => list::list(&options),
             Command::Show(options) => show::show(&options),
             Command::Explain(options) => explain::explain(&options).await,
+            Command::Server(options) => server::server(*options).await,
             Command::Report(options) => report::report(&options),
             Command::Coverage(options) => coverage::coverage(&options),
             Command::Bench(options) => bench::bench(options).await,
@@ -75,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
     match ended {
         Ok(Ended::AsExpected) => ExitCode::SUCCESS,
         Ok(Ended::Unexpected) => ExitCode::from(1),
+        Ok(Ended::Disagreement) => ExitCode::from(4),
         Err(failure) => failure.report(),
     }
 }

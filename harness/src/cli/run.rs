@@ -197,17 +197,17 @@ async fn run_agent(
 }
 
 /// Ctrl-C and the like.
-struct Interrupts([Signal; 2]);
+pub(crate) struct Interrupts([Signal; 2]);
 
 impl Interrupts {
     /// Takes over these signals from now on.
-    fn take() -> Result<Self, Failure> {
+    pub(crate) fn take() -> Result<Self, Failure> {
         let of = |kind| signal(kind).map_err(|error| Failure::Environment(format!("signals cannot be taken: {error}")));
         Ok(Self([of(SignalKind::interrupt())?, of(SignalKind::terminate())?]))
     }
 
     /// Returns when somebody asks the program to end.
-    async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         let [interrupt, terminate] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

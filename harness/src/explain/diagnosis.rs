@@ -3,7 +3,7 @@
 use crosscheck_cases::standard::{Answer, Decision, Failure, Message, MessageKind, NetworkError, Performance};
 use crosscheck_cases::{PageResult, ReasonClass, ResponseType, ResultKind, reason_class, requirement};
 use crosscheck_servers::Fields;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::drive::{Drive, Exchanged};
 use super::redact::Redaction;
@@ -74,7 +74,7 @@ pub enum Verdict {
 }
 
 /// A message, and what came back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Shown {
     /// Whether it is a preflight.
     pub preflight: bool,
@@ -89,7 +89,7 @@ pub struct Shown {
 }
 
 /// A response.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownResponse {
     /// The status code.
     pub status: u16,
@@ -98,14 +98,14 @@ pub struct ShownResponse {
 }
 
 /// A rule of the standard that applies.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// The id of the requirement.
     pub requirement: String,
     /// What it demands.
     pub text: String,
     /// Where the standard says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// How many messages had been sent before.
     pub after: usize,
@@ -154,7 +154,7 @@ const ORDINARY: [&str; 36] = [
 ];
 
 impl Diagnosis {
-    pub(super) fn of(drive: Drive<'_>, redaction: Redaction) -> Self {
+    pub(crate) fn of(drive: Drive<'_>, redaction: Redaction) -> Self {
         let Drive { question, exchanged, performance, stopped, notes, .. } = drive;
         let (page, blocked, decisions) = match performance {
             Some(Performance { page, blocked, decisions }) => (page, blocked, decisions),
@@ -261,10 +261,12 @@ impl Told<'_> {
             return Verdict::Undecided;
         }
         match self.result.result {
-            ResultKind::Response | ResultKind::Sent | ResultKind::Value => match self.result.response_type {
-                Some(ResponseType::Opaque | ResponseType::Opaqueredirect) => Verdict::Opaque,
-                _ => Verdict::Readable,
-            },
+            ResultKind::Response | ResultKind::Loaded | ResultKind::Sent | ResultKind::Value => {
+                match self.result.response_type {
+                    Some(ResponseType::Opaque | ResponseType::Opaqueredirect) => Verdict::Opaque,
+                    _ => Verdict::Readable,
+                }
+            }
             ResultKind::NetworkError if self.broke() => Verdict::Failed,
             ResultKind::NetworkError => Verdict::Blocked,
             ResultKind::Exception => Verdict::Refused,
@@ -320,7 +322,7 @@ impl Told<'_> {
     }
 }
 
-fn shown(exchanged: &Exchanged, redaction: Redaction) -> Shown {
+pub(crate) fn shown(exchanged: &Exchanged, redaction: Redaction) -> Shown {
     let Message { kind, method, url, headers, .. } = &exchanged.message;
     let lines = |headers: &Fields| -> Vec<(String, String)> {
         headers

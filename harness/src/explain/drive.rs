@@ -8,22 +8,22 @@ use super::redact::Redaction;
 
 /// A message with its answer.
 #[derive(Clone, Debug)]
-pub(super) struct Exchanged {
-    pub(super) message: Message,
-    pub(super) answer: Option<Answer>,
+pub(crate) struct Exchanged {
+    pub(crate) message: Message,
+    pub(crate) answer: Option<Answer>,
 }
 
-pub(super) struct Drive<'q> {
-    pub(super) question: &'q Question,
+pub(crate) struct Drive<'q> {
+    pub(crate) question: &'q Question,
     machine: Machine<Performance>,
-    pub(super) exchanged: Vec<Exchanged>,
-    pub(super) performance: Option<Performance>,
-    pub(super) stopped: Option<String>,
-    pub(super) notes: Vec<String>,
+    pub(crate) exchanged: Vec<Exchanged>,
+    pub(crate) performance: Option<Performance>,
+    pub(crate) stopped: Option<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl<'q> Drive<'q> {
-    pub(super) fn start(question: &'q Question, names: AddressSpace) -> Self {
+    pub(crate) fn start(question: &'q Question, names: AddressSpace) -> Self {
         Self {
             question,
             machine: perform(question.client(names), vec![question.probe()], None),
@@ -35,7 +35,7 @@ impl<'q> Drive<'q> {
     }
 
     /// The next message, which wants an answer or a [`Drive::stop`].
-    pub(super) fn next(&mut self) -> Option<Message> {
+    pub(crate) fn next(&mut self) -> Option<Message> {
         if self.performance.is_some() {
             return None;
         }
@@ -59,28 +59,28 @@ impl<'q> Drive<'q> {
         }
     }
 
-    pub(super) fn answer(&mut self, answer: Answer) {
+    pub(crate) fn answer(&mut self, answer: Answer) {
         if let Some(last) = self.exchanged.last_mut() {
             last.answer = Some(answer);
         }
     }
 
     /// The last message is not sent, and nothing after it.
-    pub(super) fn stop(&mut self, why: String) {
+    pub(crate) fn stop(&mut self, why: String) {
         self.exchanged.pop();
         self.stopped = Some(why);
     }
 
-    pub(super) fn note(&mut self, text: impl Into<String>) {
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
     }
 
     /// Whether a message goes elsewhere than the first one.
-    pub(super) fn is_redirected(&self, message: &Message) -> bool {
+    pub(crate) fn is_redirected(&self, message: &Message) -> bool {
         self.exchanged.first().is_some_and(|first| first.message.url != message.url)
     }
 
-    pub(super) fn diagnose(self, redaction: Redaction) -> Diagnosis {
+    pub(crate) fn diagnose(self, redaction: Redaction) -> Diagnosis {
         Diagnosis::of(self, redaction)
     }
 }

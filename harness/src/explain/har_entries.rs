@@ -135,6 +135,8 @@ impl Archive<'_> {
             mode: mode.to_owned(),
             credentials: credentials.to_owned(),
             headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
+            require_corp: false,
+            stands_in: false,
         };
         let leaves = entry.status().is_some_and(|status| (300..400).contains(&status));
         if question.is_same_origin() && !leaves { Asked::Nothing } else { Asked::By(Box::new(question)) }

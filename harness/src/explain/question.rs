@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
-use crosscheck_cases::standard::{AddressSpace, Client, Permission};
-use crosscheck_cases::{Document, DocumentKind, FetchProbe, Probe};
+use crosscheck_cases::standard::{AddressSpace, Client, EmbedderPolicy, Permission};
+use crosscheck_cases::{Document, DocumentKind, FetchProbe, Probe, WebSocketProbe};
 use url::{Host, Url};
 
 use super::ExplainError;
@@ -11,7 +11,7 @@ use super::ExplainError;
 pub struct Question {
     /// The serialised origin of the page; `null` for an opaque one.
     pub page: String,
-    /// What it asks; http or https.
+    /// What it asks; http or https, or ws or wss for a WebSocket.
     pub url: Url,
     /// The method, as script gives it.
     pub method: String,
@@ -21,6 +21,11 @@ pub struct Question {
     pub credentials: String,
     /// The headers that script sets.
     pub headers: Vec<(String, String)>,
+    /// Whether the page has `Cross-Origin-Embedder-Policy: require-corp`.
+    pub require_corp: bool,
+    /// Whether the server that is asked stands in for one that runs elsewhere: then it does not matter in which network
+    /// it is, and whether it has TLS.
+    pub stands_in: bool,
 }
 
 impl Question {
@@ -42,6 +47,8 @@ impl Question {
             mode: "cors".to_owned(),
             credentials: "same-origin".to_owned(),
             headers: Vec::new(),
+            require_corp: false,
+            stands_in: false,
         })
     }
 
@@ -61,6 +68,9 @@ impl Question {
     }
 
     pub(crate) fn probe(&self) -> Probe {
+        if matches!(self.url.scheme(), "ws" | "wss") {
+            return Probe::WebSocket(self.url.to_string(), WebSocketProbe::default());
+        }
         let options = FetchProbe {
             method: Some(self.method.clone()),
             mode: Some(self.mode.clone()),
@@ -84,7 +94,14 @@ impl Question {
             Ok(url) => literal_space(&url).unwrap_or(AddressSpace::Public),
             Err(_) => AddressSpace::Public,
         };
-        client.space_of_names = names;
+        client.space_of_names = Some(names);
+        if self.stands_in {
+            client.address_space = AddressSpace::Loopback;
+            client.prohibits_mixed_content = false;
+        }
+        if self.require_corp {
+            client.embedder_policy = EmbedderPolicy::RequireCorp;
+        }
         // Whoever is asked is taken to say yes; a note says that somebody is asked.
         client.local_network_permission = Permission::Granted;
         client.loopback_network_permission = Permission::Granted;

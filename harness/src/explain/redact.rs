@@ -7,7 +7,7 @@ const HIDDEN: &str = "(hidden)";
 
 /// How much is hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Redaction {
+pub(crate) enum Redaction {
     /// What is known to be secret: cookies, credentials, user names and passwords in URLs.
     Secrets,
     /// Everything that is not known to be harmless: archives hold what their owner never looks at.
@@ -52,7 +52,7 @@ const SECRET: [&str; 8] = ["cookie", "auth", "token", "secret", "key", "session"
 
 impl Redaction {
     /// A header value as it may be shown. `name` is in lower case.
-    pub(super) fn header(self, name: &str, value: &str) -> String {
+    pub(crate) fn header(self, name: &str, value: &str) -> String {
         let name = name.to_ascii_lowercase();
         if HARMLESS.contains(&name.as_str()) {
             return value.to_owned();
@@ -71,7 +71,7 @@ impl Redaction {
     }
 
     /// A URL as it may be shown.
-    pub(super) fn url(self, url: &Url) -> String {
+    pub(crate) fn url(self, url: &Url) -> String {
         let mut url = url.clone();
         // These fail only for URLs that have no host, and so no credentials.
         let _ = url.set_username("");

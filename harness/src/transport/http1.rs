@@ -133,6 +133,9 @@ impl Connection {
                 let beyond = buffer.get(response.length..).unwrap_or_default().to_vec();
                 Ok(Read { response, beyond })
             }
+            _ if buffer.is_empty() && matches!(ended, End::Enough) => {
+                Err(Trouble::TimedOut { host: host(url), limit: patience.unwrap_or_default() })
+            }
             _ if buffer.is_empty() => Err(broken(written.err().map(|error| error.to_string()))),
             Reading::More | Reading::Malformed => Err(Trouble::Malformed { host: host(url) }),
         }

@@ -4,5 +4,6 @@ mod explain;
 mod faults;
 mod reference;
 mod runs;
+mod server;
 mod suite;
 mod support;

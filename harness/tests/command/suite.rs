@@ -1,7 +1,12 @@
 //! The whole suite in every browser: each verdict is a pass, a known deviation with its cause, or a skip with its reason.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::support::{Bench, available, root, stderr};
 use rstest::rstest;
+
+/// The suite is a load for the whole machine, so the browsers run it one after another.
+static MACHINE: Mutex<()> = Mutex::new(());
 
 #[rstest]
 #[case("chromium")]
@@ -11,6 +16,7 @@ fn every_case_comes_out_as_expected(#[case] engine: &str) {
     if !available(engine) {
         return;
     }
+    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
     let bench = Bench::new();
     let out = bench.path("out").display().to_string();
     let output =

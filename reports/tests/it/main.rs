@@ -3,6 +3,7 @@
 mod browser;
 mod hostile;
 mod html;
+mod not_tested;
 mod read;
 mod sample;
 mod schema;

@@ -1,0 +1,213 @@
+//! HTML, *cross-origin opener policies*: how the header is read, which policies match, and when a navigation of a
+//! top-level page goes to another browsing context group.
+
+use crosscheck_servers::Fields;
+
+use super::client::EmbedderPolicy;
+use super::origin::Origin;
+
+/// *Opener policy value*
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpenerPolicy {
+    /// No demand. (`html.coop.parse.missing`)
+    #[default]
+    UnsafeNone,
+    /// Only pages of the same origin with the same policy share the group; pop-ups without a policy stay linked.
+    SameOriginAllowPopups,
+    /// Only pages of the same origin with the same policy share the group.
+    SameOrigin,
+    /// A pop-up is never linked to who opened it.
+    NoopenerAllowPopups,
+    /// `same-origin` with an embedder policy that allows for isolation.
+    SameOriginPlusCoep,
+}
+
+/// What was decided, with the ids of the requirements that it follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided<T> {
+    /// The outcome.
+    pub outcome: T,
+    /// The requirements, in order.
+    pub follows: Vec<&'static str>,
+}
+
+impl OpenerPolicy {
+    /// *Obtain an opener policy* from a response's headers, for a top-level page that is a secure context or not.
+    #[must_use]
+    pub fn obtain(headers: &Fields, is_secure_context: bool) -> Decided<Self> {
+        let mut follows = Vec::new();
+        let mut note = |requirement| follows.push(requirement);
+        let name = "cross-origin-opener-policy";
+        let Some(value) = headers.get(name) else {
+            note("html.coop.parse.missing");
+            return Decided { outcome: Self::UnsafeNone, follows };
+        };
+        // 2
+        if !is_secure_context {
+            note("html.coop.parse.insecure");
+            return Decided { outcome: Self::UnsafeNone, follows };
+        }
+        // 3
+        let sent = value.decode();
+        // Whitespace around a value is not part of it. (Fetch, *normalize*)
+        let text = sent.trim_matches([' ', '\t']);
+        let Ok(item) = sfv::Parser::new(text).parse::<sfv::Item>() else {
+            let is_list = headers.all(name).count() > 1 || text.contains(',');
+            note(if is_list { "html.coop.parse.list" } else { "html.coop.parse.unparsable" });
+            return Decided { outcome: Self::UnsafeNone, follows };
+        };
+        if !item.params.is_empty() {
+            note("html.coop.parse.parameters");
+        }
+        if text.len() < sent.len() {
+            note("html.coop.parse.whitespace");
+        }
+        let embedder = headers.get("cross-origin-embedder-policy").map(|value| value.decode().into_owned());
+        let embedder = EmbedderPolicy::parse(embedder.as_deref());
+        // 4
+        let outcome = match item.bare_item.as_token().map(sfv::TokenRef::as_str) {
+            Some("same-origin") if embedder == EmbedderPolicy::UnsafeNone => {
+                note("html.coop.parse.same-origin");
+                Self::SameOrigin
+            }
+            Some("same-origin") => {
+                note("html.coop.parse.same-origin-plus-coep");
+                if embedder == EmbedderPolicy::Credentialless {
+                    note("html.coop.parse.plus-coep-credentialless");
+                }
+                Self::SameOriginPlusCoep
+            }
+            Some("same-origin-allow-popups") => {
+                note("html.coop.parse.allow-popups");
+                Self::SameOriginAllowPopups
+            }
+            Some("noopener-allow-popups") => {
+                note("html.coop.parse.noopener-allow-popups");
+                Self::NoopenerAllowPopups
+            }
+            Some("unsafe-none") => {
+                note("html.coop.parse.unsafe-none");
+                Self::UnsafeNone
+            }
+            Some("same-origin-plus-COEP") => {
+                note("html.coop.parse.plus-coep-literal");
+                Self::UnsafeNone
+            }
+            Some(other) => {
+                let known = ["same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none"];
+                let is_case = known.iter().any(|known| known.eq_ignore_ascii_case(other));
+                note(if is_case { "html.coop.parse.case" } else { "html.coop.parse.invalid-token" });
+                Self::UnsafeNone
+            }
+            None => {
+                note("html.coop.parse.string");
+                Self::UnsafeNone
+            }
+        };
+        Decided { outcome, follows }
+    }
+
+    /// *Match opener policy values*
+    #[must_use]
+    pub fn matches(self, origin: &Origin, other: Self, other_origin: &Origin) -> Decided<bool> {
+        let mut follows = Vec::new();
+        let mut note = |requirement| follows.push(requirement);
+        let outcome = match (self, other) {
+            (Self::UnsafeNone, Self::UnsafeNone) => {
+                note("html.coop.match.both-none");
+                true
+            }
+            (Self::UnsafeNone, _) | (_, Self::UnsafeNone) => {
+                note("html.coop.match.one-none");
+                false
+            }
+            (one, other) if one == other => {
+                let is_same = origin.is_same_origin(other_origin);
+                note(if is_same { "html.coop.match.equal-same-origin" } else { "html.coop.match.equal-cross-origin" });
+                is_same
+            }
+            _ => {
+                note("html.coop.match.different");
+                false
+            }
+        };
+        Decided { outcome, follows }
+    }
+}
+
+/// A page, or an answer on the way to one.
+#[derive(Clone, Copy, Debug)]
+pub struct Governed<'p> {
+    /// Its opener policy.
+    pub policy: OpenerPolicy,
+    /// Its origin.
+    pub origin: &'p Origin,
+}
+
+/// *Check if COOP values require a browsing context group switch*: from what the tab shows, or the answer before, to a
+/// response. `is_initial` is whether the tab still shows its initial about:blank, which has the policy of the page
+/// that opened it.
+#[must_use]
+pub fn requires_group_switch(is_initial: bool, current: Governed<'_>, response: Governed<'_>) -> Decided<bool> {
+    let Decided { outcome: matches, mut follows } =
+        current.policy.matches(current.origin, response.policy, response.origin);
+    let mut note = |requirement| follows.push(requirement);
+    note("html.coop.nav.initial-about-blank");
+    if !is_initial {
+        note(if matches { "html.coop.nav.match" } else { "html.coop.nav.mismatch" });
+        return Decided { outcome: !matches, follows };
+    }
+    // 1
+    if response.policy == OpenerPolicy::NoopenerAllowPopups {
+        note("html.coop.popup.noopener-response");
+        return Decided { outcome: true, follows };
+    }
+    // 2
+    if response.policy == OpenerPolicy::UnsafeNone {
+        match current.policy {
+            OpenerPolicy::SameOriginAllowPopups => note("html.coop.popup.opener-allow-popups"),
+            OpenerPolicy::NoopenerAllowPopups => note("html.coop.popup.opener-noopener-allow-popups"),
+            _ => {}
+        }
+        if matches!(current.policy, OpenerPolicy::SameOriginAllowPopups | OpenerPolicy::NoopenerAllowPopups) {
+            return Decided { outcome: false, follows };
+        }
+    }
+    // 3 and 4
+    match (current.policy, response.policy) {
+        (OpenerPolicy::UnsafeNone, OpenerPolicy::UnsafeNone) => {}
+        _ if matches => note("html.coop.popup.match"),
+        (OpenerPolicy::SameOrigin, OpenerPolicy::UnsafeNone) => note("html.coop.popup.opener-same-origin"),
+        (OpenerPolicy::UnsafeNone, OpenerPolicy::SameOrigin) => {
+            note("html.coop.popup.opener-none-response-same-origin")
+        }
+        (OpenerPolicy::UnsafeNone, OpenerPolicy::SameOriginAllowPopups) => {
+            note("html.coop.popup.opener-none-response-allow-popups");
+        }
+        (OpenerPolicy::SameOriginAllowPopups, _) => note("html.coop.popup.allow-popups-to-same-origin"),
+        _ => {}
+    }
+    Decided { outcome: !matches, follows }
+}
+
+/// *Enforce a response's opener policy* over a chain of redirects: whether a pop-up's page is cut off from the page
+/// that opened it.
+#[must_use]
+pub fn popup_switches_group(opener: Governed<'_>, responses: &[Governed<'_>]) -> Decided<bool> {
+    let mut decided = Decided { outcome: false, follows: Vec::new() };
+    let mut current = opener;
+    for response in responses {
+        let step = requires_group_switch(true, current, *response);
+        decided.follows.extend(step.follows);
+        if responses.len() > 1 {
+            let mut note = |requirement| decided.follows.push(requirement);
+            note("html.coop.enforce.redirects");
+            if decided.outcome || step.outcome {
+                note("html.coop.enforce.sticky");
+            }
+        }
+        decided.outcome |= step.outcome;
+        current = *response;
+    }
+    decided
+}
