@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crosscheck_cases::standard::{Client, Governed, OpenerPolicy, Origin, popup_switches_group, requires_group_switch};
+use crosscheck_cases::standard::{Client, Governed, OpenerPolicy, Origin, switches_group};
 use crosscheck_cases::{Case, DocumentKind, Probe, ResultKind, requirement};
 use serde_json::json;
 use url::Url;
@@ -32,6 +32,10 @@ fn answers(case: &Case, from: &str) -> Vec<(OpenerPolicy, Origin)> {
     found
 }
 
+fn governed(answers: &[(OpenerPolicy, Origin)]) -> Vec<Governed<'_>> {
+    answers.iter().map(|(policy, origin)| Governed { policy: *policy, origin }).collect()
+}
+
 #[test]
 fn pop_ups_are_cut_off_where_the_cases_say() {
     let suite = crosscheck_cases::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).expect("sound cases");
@@ -48,21 +52,15 @@ fn pop_ups_are_cut_off_where_the_cases_say() {
         let policy = OpenerPolicy::obtain(&page.fields(), client.is_secure_context);
         let opener = Governed { policy: policy.outcome, origin: &client.origin };
         let chain = answers(case, url);
-        let chain: Vec<Governed<'_>> =
-            chain.iter().map(|(policy, origin)| Governed { policy: *policy, origin }).collect();
-        let opened = popup_switches_group(opener, &chain);
+        let chain = governed(&chain);
+        let opened = switches_group(true, opener, &chain);
         let mut switches = opened.outcome;
         let mut follows = [policy.follows, opened.follows].concat();
-        if script.contains("'navigate'") || case.id.starts_with("coop/navigation/navigate-") {
+        if case.id.starts_with("coop/navigation/navigate-") {
             let to = answers(case, "https://page.test/popup");
-            let mut current = *chain.last().expect("an answer");
-            for (policy, origin) in &to {
-                let response = Governed { policy: *policy, origin };
-                let step = requires_group_switch(false, current, response);
-                switches |= step.outcome;
-                follows.extend(step.follows);
-                current = response;
-            }
+            let gone_on = switches_group(false, *chain.last().expect("an answer"), &governed(&to));
+            switches |= gone_on.outcome;
+            follows.extend(gone_on.follows);
         }
         predicted += 1;
         if seen != json!({ "opener": !switches, "closed": switches }) {

@@ -148,7 +148,7 @@ impl<'b> Batch<'b> {
         // The lanes are shared by as many pages as are open at the same time.
         let mut manner = setting.manner;
         if unasked {
-            manner.lanes = (manner.lanes * TABS / windows.len()).min(manner.lanes).max(2);
+            manner.lanes = (manner.lanes * TABS / windows.len()).min(manner.lanes).max(1);
         }
         let (watcher, arrivals) = mpsc::unbounded_channel();
         let published: Vec<Published> =

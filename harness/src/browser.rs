@@ -37,8 +37,6 @@ pub(crate) struct Browser<'r> {
     client: Performer,
     session: Option<Session>,
     agent: AgentRecord,
-    /// Whether cases were run in the session.
-    used: bool,
     /// Sessions lost in a row without a result in between.
     lost: usize,
 }
@@ -59,7 +57,7 @@ impl<'r> Browser<'r> {
         let agent = AgentRecord::default();
         let network = Network::of(stage, options.cases.iter().copied());
         let mut browser =
-            Self { options, engine, guard, source, stage, network, client, session: None, agent, used: false, lost: 0 };
+            Self { options, engine, guard, source, stage, network, client, session: None, agent, lost: 0 };
         browser.session().await?;
         Ok(browser)
     }
@@ -102,8 +100,8 @@ impl<'r> Browser<'r> {
         .await
     }
 
-    /// Runs every case to a record. Cases that a crash or a hang leaves without a result are tried again in a fresh
-    /// session: together as long as that brings results, then each alone.
+    /// Runs every case to a record: first those that need a cache without other entries, in a fresh session, then those
+    /// after which the driver is of no use, then all others.
     async fn run_all(
         &mut self,
         cases: &[&Case],
@@ -111,7 +109,7 @@ impl<'r> Browser<'r> {
     ) -> Result<(), RunError> {
         let remembers = |case: &&Case| self.engine.forgets_preflights && looks_at_preflight_cache(case);
         let (remembering, cases): (Vec<&Case>, Vec<&Case>) = cases.iter().copied().partition(remembers);
-        if !remembering.is_empty() && self.used {
+        if !remembering.is_empty() && self.session.as_ref().is_some_and(Session::is_used) {
             self.stop().await;
         }
         self.run_together(&remembering, finish).await?;
@@ -120,6 +118,8 @@ impl<'r> Browser<'r> {
         self.run_together(&others, finish).await
     }
 
+    /// Runs cases to records. Those that a crash or a hang leaves without a result are tried again in a fresh session:
+    /// together as long as that brings results, then each alone.
     async fn run_together(
         &mut self,
         cases: &[&Case],
@@ -160,7 +160,6 @@ impl<'r> Browser<'r> {
         }
         self.session().await?;
         let Some(mut session) = self.session.take() else { return Ok(Vec::new()) };
-        self.used = true;
         let options = self.options;
         let engine = &self.engine;
         let setting = Setting {
@@ -221,7 +220,6 @@ impl<'r> Browser<'r> {
                 reasons: engine.reasons.about.clone(),
             };
             self.session = Some(session);
-            self.used = false;
         }
         self.session.as_mut().ok_or_else(|| SessionError::Lost("no session".to_owned()).into())
     }

@@ -114,8 +114,8 @@ pub struct PermissionCapabilities {
 impl PermissionCapabilities {
     /// Puts the permissions of all origins into capabilities.
     pub(crate) fn add(&self, capabilities: &mut Map<String, Value>, network: &Network) {
-        let mut all = Value::Object(std::mem::take(capabilities));
-        if let Some(Value::Object(permissions)) = all.pointer_mut(&self.at) {
+        change_at(capabilities, &self.at, |permissions| {
+            let Value::Object(permissions) = permissions else { return };
             for (origin, name, state) in network.permissions() {
                 let Some(member) = self.names.get(name) else { continue };
                 let decision = match state {
@@ -127,11 +127,18 @@ impl PermissionCapabilities {
                     origins.insert(self.origin.replace("{origin}", origin), decision.clone());
                 }
             }
-        }
-        if let Value::Object(all) = all {
-            *capabilities = all;
-        }
+        });
     }
+}
+
+/// Changes the capability at a JSON Pointer; nothing where there is none.
+fn change_at(capabilities: &mut Map<String, Value>, pointer: &str, change: impl FnOnce(&mut Value)) -> Option<()> {
+    let mut all = Value::Object(std::mem::take(capabilities));
+    let changed = all.pointer_mut(pointer).map(change);
+    if let Value::Object(all) = all {
+        *capabilities = all;
+    }
+    changed
 }
 
 /// A WebDriver command with the method POST.
@@ -388,25 +395,26 @@ impl Engine {
             Some(all) => vec![all.replace("{direct}", &each.concat())],
             None => each,
         };
-        let mut capabilities = Value::Object(self.capabilities.clone());
-        match capabilities.pointer_mut(at)? {
+        let mut engine = self.clone();
+        change_at(&mut engine.capabilities, at, |place| match place {
             Value::Array(list) => list.extend(said.into_iter().map(Value::String)),
             text => *text = Value::String(said.concat()),
-        }
-        let Value::Object(capabilities) = capabilities else { return None };
-        Some(Self { capabilities, ..self.clone() })
+        })?;
+        Some(engine)
     }
 
     /// The capabilities with everything filled in.
     #[must_use]
     pub fn fill_capabilities(&self, values: &Placeholders<'_>, as_root: bool) -> Map<String, Value> {
-        let mut capabilities = Value::Object(self.capabilities.clone());
-        if let Some(RootArgs { at, args }) = self.root_args.as_ref().filter(|_| as_root)
-            && let Some(Value::Array(list)) = capabilities.pointer_mut(at)
-        {
-            list.extend(args.iter().map(|arg| Value::String(arg.clone())));
+        let mut capabilities = self.capabilities.clone();
+        if let Some(RootArgs { at, args }) = self.root_args.as_ref().filter(|_| as_root) {
+            change_at(&mut capabilities, at, |place| {
+                if let Value::Array(list) = place {
+                    list.extend(args.iter().map(|arg| Value::String(arg.clone())));
+                }
+            });
         }
-        match values.fill(capabilities) {
+        match values.fill(Value::Object(capabilities)) {
             Value::Object(capabilities) => capabilities,
             _ => Map::new(),
         }

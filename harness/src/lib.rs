@@ -23,6 +23,7 @@ mod record;
 mod reference;
 mod run;
 mod session;
+mod terminal;
 pub mod transport;
 
 pub use discover::{Installed, Missing, discover};

@@ -164,6 +164,11 @@ impl Session {
         Ok(session)
     }
 
+    /// Whether it has loaded anything.
+    pub(crate) const fn is_used(&self) -> bool {
+        !self.tabs.is_empty()
+    }
+
     /// Opens tabs until there are this many.
     pub(crate) async fn open_tabs(&mut self, count: usize) -> Result<(), SessionError> {
         if self.tabs.is_empty() {

@@ -29,6 +29,21 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
+impl Message {
+    /// A request with just these headers, which the standard has not made.
+    #[must_use]
+    pub fn plain(method: &str, url: &Url, headers: &[(&str, &str)]) -> Self {
+        Self {
+            step: 0,
+            kind: MessageKind::Request,
+            method: method.into(),
+            url: url.clone(),
+            headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            body: Vec::new(),
+        }
+    }
+}
+
 /// Kinds of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageKind {

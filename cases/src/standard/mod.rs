@@ -41,7 +41,7 @@ pub use coverage::{consulted, modelled, not_modelled};
 pub use fetch::NetworkError;
 pub use lna::{Access, AddressSpace, Permission};
 pub use machine::{Answer, Failure, Machine, Message, MessageKind, Next, Received, SocketEvent};
-pub use opener_policy::{Decided, Governed, OpenerPolicy, popup_switches_group, requires_group_switch};
+pub use opener_policy::{Decided, Governed, OpenerPolicy, switches_group};
 pub use origin::{Origin, registrable_domain};
 pub use perform::{Performance, perform};
 pub use request::Destination;

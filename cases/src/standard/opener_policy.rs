@@ -147,8 +147,7 @@ pub struct Governed<'p> {
 /// *Check if COOP values require a browsing context group switch*: from what the tab shows, or the answer before, to a
 /// response. `is_initial` is whether the tab still shows its initial about:blank, which has the policy of the page
 /// that opened it.
-#[must_use]
-pub fn requires_group_switch(is_initial: bool, current: Governed<'_>, response: Governed<'_>) -> Decided<bool> {
+fn requires_group_switch(is_initial: bool, current: Governed<'_>, response: Governed<'_>) -> Decided<bool> {
     let Decided { outcome: matches, mut follows } =
         current.policy.matches(current.origin, response.policy, response.origin);
     let mut note = |requirement| follows.push(requirement);
@@ -163,15 +162,16 @@ pub fn requires_group_switch(is_initial: bool, current: Governed<'_>, response: 
         return Decided { outcome: true, follows };
     }
     // 2
-    if response.policy == OpenerPolicy::UnsafeNone {
-        match current.policy {
-            OpenerPolicy::SameOriginAllowPopups => note("html.coop.popup.opener-allow-popups"),
-            OpenerPolicy::NoopenerAllowPopups => note("html.coop.popup.opener-noopener-allow-popups"),
-            _ => {}
-        }
-        if matches!(current.policy, OpenerPolicy::SameOriginAllowPopups | OpenerPolicy::NoopenerAllowPopups) {
-            return Decided { outcome: false, follows };
-        }
+    let allows_popups = current.policy == OpenerPolicy::SameOriginAllowPopups;
+    if response.policy == OpenerPolicy::UnsafeNone
+        && (allows_popups || current.policy == OpenerPolicy::NoopenerAllowPopups)
+    {
+        note(if allows_popups {
+            "html.coop.popup.opener-allow-popups"
+        } else {
+            "html.coop.popup.opener-noopener-allow-popups"
+        });
+        return Decided { outcome: false, follows };
     }
     // 3 and 4
     match (current.policy, response.policy) {
@@ -190,14 +190,14 @@ pub fn requires_group_switch(is_initial: bool, current: Governed<'_>, response: 
     Decided { outcome: !matches, follows }
 }
 
-/// *Enforce a response's opener policy* over a chain of redirects: whether a pop-up's page is cut off from the page
-/// that opened it.
+/// *Enforce a response's opener policy* over a chain of redirects: whether the page at its end is cut off from what the
+/// tab shows or, where that `is_initial`, from the page that opened the tab.
 #[must_use]
-pub fn popup_switches_group(opener: Governed<'_>, responses: &[Governed<'_>]) -> Decided<bool> {
+pub fn switches_group(is_initial: bool, shown: Governed<'_>, responses: &[Governed<'_>]) -> Decided<bool> {
     let mut decided = Decided { outcome: false, follows: Vec::new() };
-    let mut current = opener;
+    let mut current = shown;
     for response in responses {
-        let step = requires_group_switch(true, current, *response);
+        let step = requires_group_switch(is_initial, current, *response);
         decided.follows.extend(step.follows);
         if responses.len() > 1 {
             let mut note = |requirement| decided.follows.push(requirement);

@@ -12,7 +12,7 @@ use url::Url;
 use super::policy::Limits;
 use crate::explain::diagnosis::{Diagnosis, Verdict};
 use crate::explain::drive::{Drive, Exchanged};
-use crate::explain::question::{Question, literal_space};
+use crate::explain::question::{Question, is_harmless, literal_space};
 use crate::explain::redact::Redaction;
 use crate::transport::{TlsSetupError, Transport, Trouble, Trust};
 
@@ -194,7 +194,7 @@ impl Asker {
         let (mut trouble, mut is_late) = (None, false);
         let mut took = Duration::ZERO;
         while let Some(mut message) = drive.next() {
-            if message.kind == MessageKind::Request && !is_harmless(&message) && !self.changes {
+            if message.kind == MessageKind::Request && !is_harmless(&message.method.decode()) && !self.changes {
                 drive.stop(format!(
                     "A browser now sends the {}. It was not sent, as it may change something.",
                     message.method
@@ -244,14 +244,7 @@ impl Asker {
     /// A request with just these headers.
     pub(crate) async fn send(&self, method: &str, url: &Url, headers: &[(&str, &str)]) -> Asked {
         let _permit = self.permits.acquire().await.ok();
-        let message = Message {
-            step: 0,
-            kind: MessageKind::Request,
-            method: method.into(),
-            url: url.clone(),
-            headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-            body: Vec::new(),
-        };
+        let message = Message::plain(method, url, headers);
         let mut asked = Asked {
             question: None,
             exchanged: vec![Exchanged { message: message.clone(), answer: None }],
@@ -284,14 +277,7 @@ impl Asker {
 
     /// The first request of all: whether there is a server, and what it speaks.
     pub(crate) async fn reach(&self, url: &Url) -> Result<(), Trouble> {
-        let message = Message {
-            step: 0,
-            kind: MessageKind::Request,
-            method: "GET".into(),
-            url: url.clone(),
-            headers: std::iter::once(("Accept".into(), "*/*".into())).collect(),
-            body: Vec::new(),
-        };
+        let message = Message::plain("GET", url, &[("Accept", "*/*")]);
         self.sent.fetch_add(1, Ordering::Relaxed);
         let limit = Duration::from_secs(self.limits.timeout_seconds.into());
         self.transport.exchanges().exchange(&message, limit).await.map(|_| ())
@@ -304,8 +290,4 @@ impl Asker {
             || (literal_space(url) == Some(AddressSpace::Loopback)
                 && literal_space(&self.target) == Some(AddressSpace::Loopback))
     }
-}
-
-fn is_harmless(message: &Message) -> bool {
-    ["GET", "HEAD", "OPTIONS"].contains(&&*message.method.decode())
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crosscheck_cases::standard::{Answer, Message, MessageKind, Received};
-use crosscheck_servers::Fields;
+use crosscheck_cases::standard::{Answer, Message, Received};
 use url::Url;
 
 use super::policy::{Allow, Authenticate, Limits, Policy, Role, Route};
@@ -25,14 +24,7 @@ pub async fn init(url: &Url, origins: &[String], trust: Trust) -> Result<Policy,
     })?;
     let page = origins.first().map_or("https://app.example", String::as_str);
     let ask = async |method: &str, url: &Url, headers: &[(&str, &str)]| -> Result<Received, Trouble> {
-        let message = Message {
-            step: 0,
-            kind: MessageKind::Request,
-            method: method.into(),
-            url: url.clone(),
-            headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect::<Fields>(),
-            body: Vec::new(),
-        };
+        let message = Message::plain(method, url, headers);
         match transport.exchanges().exchange(&message, Duration::from_secs(10)).await? {
             Answer::Response(received) => Ok(received),
             _ => Ok(Received::default()),

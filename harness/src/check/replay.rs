@@ -15,7 +15,7 @@ use url::Url;
 use super::ask::Asked;
 use crate::Engine;
 use crate::explain::Verdict;
-use crate::explain::question::{Question, literal_space};
+use crate::explain::question::{Question, is_harmless, literal_space};
 
 /// Embeds the frame where an opaque origin is wanted.
 const EMBEDDER: &str = "https://crosscheck-embedder.test";
@@ -66,7 +66,7 @@ impl Replay {
 
     /// Whether it sends nothing that may change something.
     pub(crate) fn is_harmless(&self) -> bool {
-        ["GET", "HEAD", "OPTIONS"].contains(&self.question.method.as_str())
+        is_harmless(&self.question.method)
     }
 
     /// Why the engine is known to read what should be kept from the page.

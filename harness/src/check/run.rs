@@ -14,7 +14,7 @@ use super::policy::{Authenticate, Policy, Role, Route};
 use super::topic::{Subject, allowed, caches, doors, hostile, preflights};
 use crate::explain::question::literal_space;
 use crate::transport::{TlsSetupError, Transport, Trouble, Trust};
-use crosscheck_cases::standard::AddressSpace;
+use crosscheck_cases::standard::{AddressSpace, Message};
 
 /// How a server is checked.
 #[derive(Clone, Copy, Debug)]
@@ -218,14 +218,7 @@ async fn hint(trouble: &Trouble, url: &Url, trust: Trust) -> String {
         return String::new();
     }
     let Ok(transport) = Transport::to_network(Trust::Anything) else { return String::new() };
-    let message = crosscheck_cases::standard::Message {
-        step: 0,
-        kind: crosscheck_cases::standard::MessageKind::Request,
-        method: "GET".into(),
-        url: changed,
-        headers: crosscheck_servers::Fields::new(),
-        body: Vec::new(),
-    };
+    let message = Message::plain("GET", &changed, &[]);
     match transport.exchanges().exchange(&message, std::time::Duration::from_secs(3)).await {
         Ok(_) => format!("; it speaks {other}: write {other}:// in the policy"),
         Err(_) => String::new(),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crosscheck_cases::standard::Message;
 use tokio::process::{Child, Command};
 use url::Url;
 
@@ -80,14 +81,7 @@ pub async fn start(policy: &Policy, folder: &Path) -> Result<Option<Started>, St
 /// Whether anything at all answers.
 async fn answers(url: &Url) -> bool {
     let Ok(transport) = Transport::to_network(Trust::Anything) else { return false };
-    let message = crosscheck_cases::standard::Message {
-        step: 0,
-        kind: crosscheck_cases::standard::MessageKind::Request,
-        method: "GET".into(),
-        url: url.clone(),
-        headers: crosscheck_servers::Fields::new(),
-        body: Vec::new(),
-    };
+    let message = Message::plain("GET", url, &[]);
     transport.exchanges().exchange(&message, Duration::from_secs(2)).await.is_ok()
 }
 

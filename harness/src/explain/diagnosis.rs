@@ -6,6 +6,7 @@ use crosscheck_servers::Fields;
 use serde::{Deserialize, Serialize};
 
 use super::drive::{Drive, Exchanged};
+use super::question::is_harmless;
 use super::redact::Redaction;
 
 /// What a browser does with a request, and why. Nothing secret stands in it: cookies and credentials are hidden.
@@ -307,7 +308,7 @@ impl Told<'_> {
     fn blocked_conclusion(&self, method: &str) -> String {
         let title = self.class().map_or("A rule of the standard forbids it.", |class| class.title.as_str());
         if self.requested {
-            let changes = if ["GET", "HEAD", "OPTIONS"].contains(&method) { "" } else { " and may have acted on it" };
+            let changes = if is_harmless(method) { "" } else { " and may have acted on it" };
             return format!(
                 "{title} The server received the {method}{changes}; only its answer is kept from the page."
             );

@@ -7,7 +7,7 @@ use crosscheck_cases::standard::{AddressSpace, MessageKind};
 use super::ExplainError;
 use super::diagnosis::Diagnosis;
 use super::drive::Drive;
-use super::question::{Question, literal_space};
+use super::question::{Question, is_harmless, literal_space};
 use super::redact::Redaction;
 use crate::transport::{Transport, Trouble, Trust, resolve};
 
@@ -38,8 +38,7 @@ pub(super) async fn explain(question: &Question, options: LiveOptions) -> Result
     let mut asked = false;
     while let Some(message) = drive.next() {
         let method = message.method.to_string();
-        let harmless = ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
-        if message.kind == MessageKind::Request && !harmless && !options.changes {
+        if message.kind == MessageKind::Request && !is_harmless(&method) && !options.changes {
             drive.stop(format!(
                 "A browser now sends the {method}. It was not sent, as it may change something on the server; --unsafe \
                  sends it."

@@ -109,6 +109,11 @@ impl Question {
     }
 }
 
+/// Whether a request with this method may be sent to a real server without asking: it is not meant to change anything.
+pub(crate) fn is_harmless(method: &str) -> bool {
+    ["GET", "HEAD", "OPTIONS"].contains(&method)
+}
+
 /// The address space that a URL's host states by itself: an address, or a name for this machine.
 pub(crate) fn literal_space(url: &Url) -> Option<AddressSpace> {
     match url.host()? {

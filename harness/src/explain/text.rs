@@ -1,15 +1,9 @@
 //! An explanation for people.
 
-use std::fmt::Write as _;
-
 use super::diagnosis::{Diagnosis, Shown, Step, Verdict};
 use super::{Explanation, Source};
+use crate::terminal::{BOLD, DIM, Page, WIDTH};
 
-/// The width that texts are wrapped to.
-const WIDTH: usize = 100;
-
-const BOLD: &str = "1";
-const DIM: &str = "2";
 const RED: &str = "1;31";
 const GREEN: &str = "1;32";
 const YELLOW: &str = "1;33";
@@ -17,7 +11,7 @@ const YELLOW: &str = "1;33";
 /// Writes an explanation for people, coloured or plain.
 #[must_use]
 pub fn render(explanation: &Explanation, coloured: bool) -> String {
-    let mut page = Page { out: String::new(), coloured };
+    let mut page = Page::new(coloured);
     for (position, diagnosis) in explanation.diagnoses.iter().enumerate() {
         if position > 0 {
             page.out.push('\n');
@@ -35,36 +29,7 @@ pub fn render(explanation: &Explanation, coloured: bool) -> String {
     page.out
 }
 
-struct Page {
-    out: String,
-    coloured: bool,
-}
-
 impl Page {
-    fn paint(&self, style: &str, text: &str) -> String {
-        if self.coloured { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    fn line(&mut self, indent: usize, text: &str) {
-        let _ = writeln!(self.out, "{:indent$}{text}", "");
-    }
-
-    /// A text without styles, in lines of the width.
-    fn wrapped(&mut self, indent: usize, text: &str) {
-        let mut line = String::new();
-        for word in text.split_whitespace() {
-            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > WIDTH {
-                self.line(indent, &line);
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        self.line(indent, &line);
-    }
-
     fn diagnosis(&mut self, diagnosis: &Diagnosis, source: Source) {
         let Diagnosis { page, url, method, mode, credentials, recorded, exchanges, .. } = diagnosis;
         if let Some(recorded) = recorded {

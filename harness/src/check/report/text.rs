@@ -6,11 +6,7 @@ use super::{browsers, counts, origins};
 use crate::check::compare::Change;
 use crate::check::fault::Severity;
 use crate::check::finding::{Access, CheckRecord, Evidence, Finding};
-
-const WIDTH: usize = 100;
-
-const BOLD: &str = "1";
-const DIM: &str = "2";
+use crate::terminal::{BOLD, DIM, Page};
 
 /// Response headers that say something about a finding.
 const TELLING: [&str; 12] = [
@@ -31,7 +27,7 @@ const TELLING: [&str; 12] = [
 /// Writes a check for people, coloured or plain. `verbose`: also the rules that browsers go by.
 #[must_use]
 pub fn render_text(record: &CheckRecord, coloured: bool, verbose: bool) -> String {
-    let mut page = Page { out: String::new(), coloured };
+    let mut page = Page::new(coloured);
     for finding in &record.findings {
         page.finding(finding, verbose);
     }
@@ -97,36 +93,7 @@ const fn colour(severity: Severity) -> &'static str {
     }
 }
 
-struct Page {
-    out: String,
-    coloured: bool,
-}
-
 impl Page {
-    fn paint(&self, style: &str, text: &str) -> String {
-        if self.coloured { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    fn line(&mut self, indent: usize, text: &str) {
-        let _ = writeln!(self.out, "{:indent$}{text}", "");
-    }
-
-    /// A text without styles, in lines of the width.
-    fn wrapped(&mut self, indent: usize, text: &str) {
-        let mut line = String::new();
-        for word in text.split_whitespace() {
-            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > WIDTH {
-                self.line(indent, &line);
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        self.line(indent, &line);
-    }
-
     fn finding(&mut self, finding: &Finding, verbose: bool) {
         let severity = self.paint(colour(finding.severity), finding.severity.name());
         let id = self.paint(BOLD, &finding.id);
