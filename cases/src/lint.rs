@@ -78,11 +78,11 @@ fn routes(stated: &Stated) -> Vec<(Vec<String>, String)> {
         ));
     }
     for (url, behaviour) in &stated.given {
-        redirects(behaviour, &mut |target| {
+        targets(behaviour, &mut |what, target| {
             if !is_given(target) {
                 mistakes.push((
                     vec!["given".to_owned(), url.clone()],
-                    format!("it redirects to {target:?}, for which nothing is given"),
+                    format!("it {what} {target:?}, for which nothing is given"),
                 ));
             }
         });
@@ -104,12 +104,11 @@ fn routes(stated: &Stated) -> Vec<(Vec<String>, String)> {
     mistakes
 }
 
-fn redirects(behaviour: &Behaviour, report: &mut dyn FnMut(&str)) {
-    if let Some(url) = &behaviour.redirect {
-        report(url);
-    }
-    behaviour.preflight.iter().for_each(|preflight| redirects(preflight, report));
-    behaviour.rules.iter().for_each(|rule| redirects(&rule.then, report));
+fn targets(behaviour: &Behaviour, report: &mut dyn FnMut(&str, &str)) {
+    behaviour.redirect.iter().for_each(|url| report("redirects to", url));
+    behaviour.after.iter().for_each(|url| report("waits for", url));
+    behaviour.preflight.iter().for_each(|preflight| targets(preflight, report));
+    behaviour.rules.iter().for_each(|rule| targets(&rule.then, report));
 }
 
 fn texts(behaviour: &Behaviour, report: &mut dyn FnMut(&str)) {

@@ -101,7 +101,9 @@ impl<'r> Reference<'r> {
 
 /// Whether the case has to wait for something.
 fn is_slow(case: &Case) -> bool {
-    let waits = |behaviour: &Behaviour| behaviour.delay_ms > 0 || behaviour.pause_ms > 0 || behaviour.fault.is_some();
+    let waits = |behaviour: &Behaviour| {
+        behaviour.delay_ms > 0 || behaviour.pause_ms > 0 || !behaviour.after.is_empty() || behaviour.fault.is_some()
+    };
     any_behaviour(case, &waits)
 }
 

@@ -98,6 +98,9 @@ fn notes(behaviour: &Behaviour) -> Vec<String> {
     if let Some(reason) = &behaviour.reason {
         notes.push(format!("reason phrase \"{reason}\""));
     }
+    if !behaviour.after.is_empty() {
+        notes.push(format!("begins when there was a request for {}", behaviour.after.join(" and ")));
+    }
     if behaviour.delay_ms > 0 {
         notes.push(format!("begins after {} ms", behaviour.delay_ms));
     }

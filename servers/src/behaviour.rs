@@ -36,6 +36,10 @@ pub struct Behaviour {
     /// How the end of the body is made known.
     #[serde(skip_serializing_if = "is_default")]
     pub length: Length,
+    /// URLs of the same site, without its token: the answer begins once a request for each of them has arrived, and
+    /// never if one does not come.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
     /// Milliseconds before the answer begins.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "milliseconds")]
     #[schemars(range(max = 60000))]
@@ -95,6 +99,7 @@ impl Default for Behaviour {
             redirect: None,
             body: Body::default(),
             length: Length::default(),
+            after: Vec::new(),
             delay_ms: 0,
             pause_ms: 0,
             fault: None,

@@ -5,7 +5,9 @@ use crate::{ByteString, Fault, Fields, WebSocketAction};
 /// What a fake server does with one request, decided by [`crate::respond`] and carried out by the network shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// How long the server waits before it does anything.
+    /// URLs of the same site, without its token, that have to be asked for before the server does anything.
+    pub after: Vec<String>,
+    /// How long the server then waits.
     pub delay: Duration,
     /// What it then sends.
     pub message: Message,

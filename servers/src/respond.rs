@@ -40,8 +40,11 @@ impl Counts {
 pub fn respond(behaviour: &Behaviour, request: &Request, counts: Counts) -> Reply {
     let count = counts.of(request);
     let behaviour = select(behaviour, request, count);
-    let delay = Duration::from_millis(behaviour.delay_ms.into());
-    Reply { delay, message: message(behaviour, &Filler { request, count }) }
+    Reply {
+        after: behaviour.after.clone(),
+        delay: Duration::from_millis(behaviour.delay_ms.into()),
+        message: message(behaviour, &Filler { request, count }),
+    }
 }
 
 /// Follows `preflight` and `rules` to the answer that is meant for this request.

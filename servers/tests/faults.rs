@@ -38,6 +38,7 @@ async fn a_fault_ends_the_connection(#[case] fault: &str, #[case] received: &str
 #[rstest]
 #[case::never(json!({"fault": "never-answer"}))]
 #[case::delay(json!({"delay-ms": 60000}))]
+#[case::after(json!({"after": ["http://api.test/never"]}))]
 #[case::pause(json!({"body": {"pieces": ["a", "b"]}, "pause-ms": 60000}))]
 #[tokio::test]
 async fn a_client_that_goes_while_it_waits_is_noticed(#[case] behaviour: Value) {
@@ -49,6 +50,28 @@ async fn a_client_that_goes_while_it_waits_is_noticed(#[case] behaviour: Value) 
     assert_eq!(log[0].ended, Ended::Open);
     drop(stream);
     fixture.wait_for(|log| log[0].ended == Ended::ClientGone).await;
+}
+
+#[tokio::test]
+async fn an_answer_waits_until_other_urls_were_asked_for() {
+    let get = |path: &str| format!("GET /~/{path} HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n");
+    let fixture = Fixture::new(&[
+        ("http://api.test/", json!({"after": ["http://api.test/1", "http://api.test/2"], "body": "at last"})),
+        ("http://api.test/2", json!({})),
+    ])
+    .await;
+    let mut waiting = fixture.connect().await;
+    fixture.say(&mut waiting, &get("")).await;
+    // A request that is answered 404 is one as well.
+    let mut first = fixture.connect().await;
+    fixture.say(&mut first, &get("1")).await;
+    until_end(&mut first).await;
+    let log = fixture.wait_for(|log| log.len() == 2).await;
+    assert_eq!(log.iter().map(|entry| entry.reply.is_some()).collect::<Vec<_>>(), [false, true]);
+    let mut second = fixture.connect().await;
+    fixture.say(&mut second, &get("2")).await;
+    let (answer, _) = until_end(&mut waiting).await;
+    assert!(answer.ends_with("at last"), "{answer}");
 }
 
 #[tokio::test]

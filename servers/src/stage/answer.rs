@@ -1,3 +1,7 @@
+use std::future::pending;
+
+use tokio::time::sleep;
+
 use super::encode::{self, Framed};
 use super::registry::OpenExchange;
 use super::wire::{Broken, Reset, Wire};
@@ -60,8 +64,11 @@ async fn carry_out(
     reset: &Reset,
     exchange: &OpenExchange,
 ) -> Result<(Ended, After), Broken> {
+    if !reply.after.is_empty() {
+        wire.wait(exchange.after(&reply.after)).await?;
+    }
     if !reply.delay.is_zero() {
-        wire.wait(Some(reply.delay)).await?;
+        wire.wait(sleep(reply.delay)).await?;
     }
     match reply.message {
         Message::Response(response) => {
@@ -94,7 +101,7 @@ async fn send(wire: &mut Wire, response: &Response, framed: &Framed) -> Result<(
         if position > 0 && !response.pause.is_zero() {
             wire.send(&out).await?;
             out.clear();
-            wire.wait(Some(response.pause)).await?;
+            wire.wait(sleep(response.pause)).await?;
         }
         framed.push(&mut out, piece);
     }
@@ -114,7 +121,7 @@ async fn fail(
     match fault {
         Fault::Reset => {}
         Fault::Close => return Ok(After::Close),
-        Fault::NeverAnswer => wire.wait(None).await?,
+        Fault::NeverAnswer => wire.wait(pending()).await?,
         Fault::ResetInHeaders => wire.send(&encode::half_of_head(response, &framed)).await?,
         Fault::ResetInBody => {
             exchange.replying(response.status, framed.headers.clone());

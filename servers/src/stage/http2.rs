@@ -134,6 +134,9 @@ async fn receive(mut body: Incoming, connection: &Connection, received: &mut Rec
 
 /// Carries out a reply. What HTTP/2 cannot carry, and a fault that would end a connection, resets the stream.
 async fn answer(reply: Reply, exchange: OpenExchange) -> Result<http::Response<Paced>, StreamReset> {
+    if !reply.after.is_empty() {
+        exchange.after(&reply.after).await;
+    }
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;
     }

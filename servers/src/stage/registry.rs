@@ -215,8 +215,13 @@ impl Published {
     }
 
     pub(super) async fn wait_for(&self, time: Duration, enough: impl Fn(&[Exchange]) -> bool) -> Vec<Exchange> {
-        let deadline = tokio::time::sleep(time);
-        tokio::pin!(deadline);
+        // In time or too late, the log is what there is.
+        let _ = tokio::time::timeout(time, self.until(enough)).await;
+        self.log()
+    }
+
+    /// Waits until the log is as wanted, or the site withdrawn.
+    async fn until(&self, enough: impl Fn(&[Exchange]) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -225,13 +230,10 @@ impl Published {
             {
                 let state = lock(&self.state);
                 if state.withdrawn || enough(&state.log) {
-                    return state.log.clone();
+                    return;
                 }
             }
-            tokio::select! {
-                () = changed => {}
-                () = &mut deadline => return self.log(),
-            }
+            changed.await;
         }
     }
 }
@@ -276,7 +278,7 @@ fn not_found(request: &Request, text: String) -> Reply {
     if request.method == *"HEAD" {
         response.body.clear();
     }
-    Reply { delay: Duration::ZERO, message: Message::Response(response) }
+    Reply { after: Vec::new(), delay: Duration::ZERO, message: Message::Response(response) }
 }
 
 /// A response of the stage itself, with a text for people.
@@ -310,6 +312,15 @@ impl OpenExchange {
     /// Logs the head of the answer, just before it is sent.
     pub(super) fn replying(&self, status: u16, headers: Fields) {
         self.change(|exchange| exchange.reply = Some(ReplyHead { status, headers }));
+    }
+
+    /// Waits until all these URLs of the site were asked for.
+    pub(super) async fn after(&self, urls: &[String]) {
+        let Place::Site(published) = &self.place else { return };
+        let is_for = |exchange: &Exchange, url: &String| {
+            Token::split(&exchange.target).is_some_and(|(_, path)| url.strip_prefix(&exchange.origin) == Some(path))
+        };
+        published.until(|log| urls.iter().all(|url| log.iter().any(|exchange| is_for(exchange, url)))).await;
     }
 
     /// Logs the end.

@@ -145,22 +145,16 @@ impl Wire {
         timeout(self.idle, step).await.map_or(Err(Broken::TimedOut), |done| done.map_err(|_| Broken::Gone))
     }
 
-    /// Waits for some time (for ever where none is given), unless the client closes the connection before.
-    pub(super) async fn wait(&mut self, time: Option<Duration>) -> Result<(), Broken> {
-        let timer = async {
-            match time {
-                Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(timer);
+    /// Waits for something, unless the client closes the connection before.
+    pub(super) async fn wait(&mut self, something: impl Future<Output = ()>) -> Result<(), Broken> {
+        tokio::pin!(something);
         loop {
             if self.buffer.len() >= AHEAD {
-                timer.await;
+                something.await;
                 return Ok(());
             }
             tokio::select! {
-                () = &mut timer => return Ok(()),
+                () = &mut something => return Ok(()),
                 read = self.read() => read?,
             }
         }
