@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crosscheck_servers::Behaviour;
 use schemars::JsonSchema;
@@ -15,7 +16,7 @@ pub struct Case {
     /// The file's topic, such as `cors/credentials`.
     pub topic: String,
     /// What was written of it, with every placeholder of a matrix filled in.
-    pub stated: Stated,
+    pub stated: Arc<Stated>,
     /// Where it was written.
     pub file: PathBuf,
     /// The line of the case, or of its matrix, counted from 1.
@@ -50,7 +51,7 @@ pub struct Stated {
     pub page: Document,
     /// What the servers answer, by URL. A URL that a probe or redirect names has to stand here.
     #[serde(default)]
-    pub given: BTreeMap<String, Behaviour>,
+    pub given: BTreeMap<String, Arc<Behaviour>>,
     /// What the page does: a probe, or several in steps.
     #[serde(deserialize_with = "one_or_many_probes")]
     #[schemars(schema_with = "one_or_many_probes_schema")]

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -261,7 +262,7 @@ impl Loader<'_> {
         let mut case = Case {
             id,
             topic: file.topic.clone(),
-            stated,
+            stated: Arc::new(stated),
             file: self.file.to_owned(),
             line,
             generated,
@@ -273,7 +274,8 @@ impl Loader<'_> {
                 self.fault(at, own, vec![Segment::Member("then".to_owned())], message, combination);
                 return None;
             }
-            case.stated.then = case.predict()?.expected(&case.stated, &also);
+            let then = case.predict()?.expected(&case.stated, &also);
+            Arc::make_mut(&mut case.stated).then = then;
         }
         Some(case)
     }

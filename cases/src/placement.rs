@@ -21,7 +21,7 @@ impl Case {
         for (url, behaviour) in &self.stated.given {
             // A URL that cannot be a route was refused when the case was loaded.
             if let Some(route) = route(url) {
-                site.insert(route, place_behaviour(behaviour.clone(), token));
+                site.insert(route, place_behaviour(Behaviour::clone(behaviour), token));
             }
         }
         let mut steps = self.stated.when.clone();

@@ -111,7 +111,7 @@
 
   async function runStep(step) {
     const [name] = Object.keys(step);
-    const limit = step.timeoutMs || DEFAULT_TIMEOUT_MS;
+    const limit = (step.timeoutMs || DEFAULT_TIMEOUT_MS) * config.patience;
     const probe = probes[name](step[name], step);
     let timer;
     const late = new Promise((resolve) => {

@@ -195,6 +195,7 @@ impl<'b> Batch<'b> {
         }
         let mut free: Vec<usize> = (0..tabs).rev().collect();
         let mut tab_of: HashMap<usize, usize> = HashMap::new();
+        let silence_limit = SILENCE_LIMIT * self.setting.manner.patience;
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.reset();
@@ -239,8 +240,8 @@ impl<'b> Batch<'b> {
                         return Ok(End::Lost(error));
                     }
                     self.settle(false, settle).await?;
-                    if last_arrival.elapsed() > SILENCE_LIMIT {
-                        return Ok(End::Lost(format!("the pages were silent for {} seconds", SILENCE_LIMIT.as_secs())));
+                    if last_arrival.elapsed() > silence_limit {
+                        return Ok(End::Lost(format!("the pages were silent for {} seconds", silence_limit.as_secs())));
                     }
                 }
             }

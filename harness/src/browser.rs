@@ -12,7 +12,7 @@ use crate::guard::Guard;
 use crate::network::Network;
 use crate::page::{Manner, Spaces};
 use crate::plan::split_frames;
-use crate::record::{Observed, judged, merge, unobserved};
+use crate::record::{Observed, judged, tried_again, unobserved};
 use crate::reference::Performer;
 use crate::run::{Results, RunError, RunOptions};
 use crate::session::{Session, Source};
@@ -22,6 +22,8 @@ use crate::{Engine, ReasonSource, SessionError, observe};
 const LOST_SESSIONS: usize = 3;
 /// Up to how many cases without a result are tried again each alone at once.
 const ALONE: usize = 24;
+/// By how much the limits of time are longer for cases that failed.
+const PATIENCE: u32 = 3;
 /// How many times a case is tried that comes to no result at all.
 const ATTEMPTS: u32 = 3;
 
@@ -39,6 +41,8 @@ pub(crate) struct Browser<'r> {
     agent: AgentRecord,
     /// Sessions lost in a row without a result in between.
     lost: usize,
+    /// By how much the pages' limits of time are longer than usual.
+    patience: u32,
 }
 
 impl<'r> Browser<'r> {
@@ -57,7 +61,7 @@ impl<'r> Browser<'r> {
         let agent = AgentRecord::default();
         let network = Network::of(stage, options.cases.iter().copied());
         let mut browser =
-            Self { options, engine, guard, source, stage, network, client, session: None, agent, lost: 0 };
+            Self { options, engine, guard, source, stage, network, client, session: None, agent, lost: 0, patience: 1 };
         browser.session().await?;
         Ok(browser)
     }
@@ -93,11 +97,15 @@ impl<'r> Browser<'r> {
         })
         .await?;
         let again: Vec<&Case> = with.iter().copied().filter(|case| failed.contains_key(&case.id)).collect();
-        self.run_all(&again, &mut |record| match failed.remove(&record.id) {
-            Some(first) => results.finish(merge(first, record)),
-            None => results.finish(record),
-        })
-        .await
+        self.patience = PATIENCE;
+        let outcome = self
+            .run_all(&again, &mut |record| match failed.remove(&record.id) {
+                Some(first) => results.finish(tried_again(first, record)),
+                None => results.finish(record),
+            })
+            .await;
+        self.patience = 1;
+        outcome
     }
 
     /// Runs every case to a record: first those that need a cache without other entries, in a fresh session, then those
@@ -166,7 +174,7 @@ impl<'r> Browser<'r> {
             stage: self.stage,
             reasons: &engine.reasons,
             expectations: options.expectations,
-            manner: Manner { lanes: options.lanes, spaces: Spaces::of(engine, &self.network) },
+            manner: Manner { lanes: options.lanes, patience: self.patience, spaces: Spaces::of(engine, &self.network) },
             sets_permissions: matches!(engine.permissions, Some(PermissionSetting::Command)),
             busy_with_frames: engine.busy_with_frames,
         };

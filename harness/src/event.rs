@@ -2,7 +2,6 @@ use crosscheck_reports::{AgentRecord, CaseRecord};
 
 /// What happens in a run, as it happens: the progress display, the journal and the reports all listen to these.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all events are of the large variant")]
 pub enum RunEvent {
     /// An agent is ready.
     Started {

@@ -40,6 +40,8 @@ pub(crate) enum Spaces {
 pub(crate) struct Manner {
     /// How many cases of a document run at the same time.
     pub(crate) lanes: usize,
+    /// By how much the limits of time are longer than usual.
+    pub(crate) patience: u32,
     /// What the browser knows of address spaces.
     pub(crate) spaces: Spaces,
 }
@@ -233,6 +235,7 @@ fn script(
     let config = json!({
         "report": format!("{origin}/{token}{REPORT_PATH}"),
         "lanes": manner.lanes,
+        "patience": manner.patience,
         "spaces": manner.spaces,
         "cases": configured,
         "children": children,

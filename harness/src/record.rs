@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use crosscheck_cases::standard::Decision;
-use crosscheck_cases::{Case, Level, Outcome};
-use crosscheck_reports::{CaseRecord, Verdict};
+use crosscheck_cases::{Case, Level, Outcome, PageResult, ResultKind};
+use crosscheck_reports::{CaseRecord, Packed, Verdict};
 use crosscheck_servers::Exchange;
 
 use crate::Expectations;
@@ -17,11 +19,11 @@ pub(crate) fn unobserved(case: &Case, verdict: Verdict, why: String, attempts: u
         level: case.stated.level,
         note: Some(why),
         link: None,
-        case: case.stated.clone(),
-        observed: None,
+        case: Arc::clone(&case.stated),
+        observed: Packed::default(),
         differences: Vec::new(),
-        wire: Vec::new(),
-        trace: Vec::new(),
+        wire: Packed::default(),
+        trace: Packed::default(),
         attempts,
         duration_ms: 0.0,
         source: format!("{}:{}", case.file.display(), case.line),
@@ -53,13 +55,39 @@ pub(crate) fn judged(
     CaseRecord {
         note,
         link,
-        observed: Some(outcome),
+        observed: Packed::new(&Some(outcome)),
         differences,
-        wire,
-        trace,
+        wire: Packed::new(&wire),
+        trace: Packed::new(&trace),
         duration_ms: ms,
         ..unobserved(case, verdict, String::new(), attempts)
     }
+}
+
+/// One record of a case that failed, and of its second attempt. That nothing came in time says more of the machine than
+/// of the browser: the second attempt, which has more time, then decides alone.
+pub(crate) fn tried_again(first: CaseRecord, second: CaseRecord) -> CaseRecord {
+    if !ran_out_of_time(&first) {
+        return merge(first, second);
+    }
+    let attempts = first.attempts + second.attempts;
+    let note = second.note.clone().or_else(|| {
+        (second.verdict == Verdict::Pass)
+            .then(|| "in the first attempt nothing came in time; the second had more".into())
+    });
+    CaseRecord { attempts, note, ..second }
+}
+
+/// Whether a step for which another result is expected ended because nothing came.
+fn ran_out_of_time(record: &CaseRecord) -> bool {
+    let is_timeout =
+        |page: &[PageResult], step: usize| page.get(step).is_some_and(|result| result.result == ResultKind::Timeout);
+    let expected = &record.case.then.page;
+    record
+        .observed
+        .unpack()
+        .iter()
+        .any(|seen| (0..seen.page.len()).any(|step| is_timeout(&seen.page, step) && !is_timeout(expected, step)))
 }
 
 /// One record of two attempts at a case: the later one, with a verdict over both.
@@ -90,4 +118,35 @@ pub(crate) fn merge(earlier: CaseRecord, later: CaseRecord) -> CaseRecord {
         _ => later.note.clone(),
     };
     CaseRecord { verdict, note, attempts, ..later }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn record(verdict: Verdict, observed: &Value) -> CaseRecord {
+        serde_json::from_value(json!({
+            "id": "a/b", "area": "a", "requires": [], "verdict": verdict, "attempts": 1, "duration_ms": 1.0, "source": "a.json:1",
+            "case": {
+                "id": "b", "title": "t", "requires": [], "when": [{ "fetch": "https://page.test/" }, { "fetch": "https://page.test/" }],
+                "then": { "page": ["timeout", "basic"] }
+            },
+            "observed": { "page": observed },
+        }))
+        .expect("a record")
+    }
+
+    #[test]
+    fn where_nothing_came_in_time_the_second_attempt_decides() {
+        let late = || record(Verdict::Fail, &json!(["timeout", "timeout"]));
+        let decided = |first, second| tried_again(first, second).verdict;
+        assert_eq!(decided(late(), record(Verdict::Pass, &json!(["timeout", "basic"]))), Verdict::Pass);
+        assert_eq!(decided(late(), record(Verdict::Known, &json!(["timeout", "network-error"]))), Verdict::Known);
+        assert_eq!(decided(late(), late()), Verdict::Fail);
+        let wrong = || record(Verdict::Fail, &json!(["timeout", "network-error"]));
+        assert_eq!(decided(wrong(), record(Verdict::Pass, &json!(["timeout", "basic"]))), Verdict::Flaky);
+        assert_eq!(decided(wrong(), wrong()), Verdict::Fail);
+    }
 }

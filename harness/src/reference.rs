@@ -12,7 +12,7 @@ use crosscheck_servers::{Behaviour, Exchange, Stage, Token};
 use tokio::task::JoinSet;
 
 use crate::observe;
-use crate::record::{Observed, judged, merge, unobserved};
+use crate::record::{Observed, judged, tried_again, unobserved};
 use crate::run::{Results, RunError, RunOptions};
 use crate::transport::{TlsSetupError, Transport};
 
@@ -55,7 +55,7 @@ impl<'r> Reference<'r> {
         .await?;
         let again: Vec<&Case> = cases.iter().copied().filter(|case| failed.contains_key(&case.id)).collect();
         self.run_all(&again, &mut |record| match failed.remove(&record.id) {
-            Some(first) => results.finish(merge(first, record)),
+            Some(first) => results.finish(tried_again(first, record)),
             None => results.finish(record),
         })
         .await

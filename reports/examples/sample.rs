@@ -7,9 +7,10 @@ mod hostile;
 #[path = "../tests/it/sample.rs"]
 mod sample;
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crosscheck_reports::{CaseRecord, RunRecord, Summary, Verdict, render_html};
+use crosscheck_reports::{CaseRecord, Packed, RunRecord, Summary, Verdict, render_html};
 use crosscheck_servers::Fields;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,12 +51,14 @@ fn another(result: &CaseRecord, number: usize) -> CaseRecord {
     let mut result = result.clone();
     result.area = format!("cors/topic-{}", number / 250);
     result.id = format!("{}/{}/value=https:%2F%2F{number}.test,credentials=include", result.area, "allow-origin-value");
-    result.case.title = format!("{} (value https://{number}.test)", result.case.title);
+    let case = Arc::make_mut(&mut result.case);
+    case.title = format!("{} (value https://{number}.test)", case.title);
     result.duration_ms += number as f64 % 31.0;
-    for behaviour in result.case.given.values_mut() {
-        behaviour.headers.push("X-Value", format!("https://{number}.test").as_str());
+    for behaviour in case.given.values_mut() {
+        Arc::make_mut(behaviour).headers.push("X-Value", format!("https://{number}.test").as_str());
     }
-    for (position, exchange) in result.wire.iter_mut().enumerate() {
+    let mut wire = result.wire.unpack();
+    for (position, exchange) in wire.iter_mut().enumerate() {
         exchange.at_us += (number * 7 % 1_000 * position) as u64;
         exchange.headers = exchange
             .headers
@@ -64,5 +67,6 @@ fn another(result: &CaseRecord, number: usize) -> CaseRecord {
             .chain([("X-Value".into(), format!("{number}").as_str().into())])
             .collect::<Fields>();
     }
+    result.wire = Packed::new(&wire);
     result
 }

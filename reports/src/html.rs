@@ -7,6 +7,8 @@ mod data;
 mod pool;
 mod summary;
 
+use std::io;
+
 use askama::Template;
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
@@ -44,6 +46,18 @@ struct Report {
 /// # Errors
 /// The template fails to write.
 pub fn render_html(runs: &[RunRecord]) -> Result<String, askama::Error> {
+    report(runs).render()
+}
+
+/// [`render_html`] into a file, of which nothing is kept in memory twice.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_html(runs: &[RunRecord], out: &mut impl io::Write) -> io::Result<()> {
+    report(runs).write_into(out)
+}
+
+fn report(runs: &[RunRecord]) -> Report {
     Report {
         summary: summary::Summary::of(runs),
         data: data::Data::of(runs),
@@ -51,5 +65,4 @@ pub fn render_html(runs: &[RunRecord]) -> Result<String, askama::Error> {
         script: SCRIPT,
         script_hash: base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT)),
     }
-    .render()
 }

@@ -86,7 +86,7 @@ fn status(result: &CaseRecord) -> TestCaseStatus {
 fn description(result: &CaseRecord) -> String {
     let mut lines = vec![result.case.title.clone()];
     lines.extend(result.differences.iter().map(difference_line));
-    if let Some(reason) = result.observed.as_ref().and_then(reason_line) {
+    if let Some(reason) = result.observed.unpack().as_ref().and_then(reason_line) {
         lines.push(format!("reason: {reason}"));
     }
     lines.extend(result.note.iter().map(|note| format!("note: {note}")));

@@ -11,6 +11,7 @@ mod explain;
 mod html;
 mod junit;
 mod markdown;
+mod packed;
 mod read;
 mod record;
 mod schema;
@@ -22,9 +23,10 @@ pub use by_hand::{curl, curl_expected, javascript};
 pub use coverage::{
     AreaCoverage, Coverage, PairsCoverage, RequirementCoverage, render_coverage_html, render_coverage_table,
 };
-pub use html::render_html;
+pub use html::{render_html, write_html};
 pub use junit::render_junit;
 pub use markdown::render_markdown;
+pub use packed::Packed;
 pub use read::{ReadError, read_run, read_runs};
 pub use record::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary};
 pub use schema::run_schema;

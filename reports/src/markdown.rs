@@ -103,7 +103,7 @@ fn unexpected_cases(out: &mut String, runs: &[RunRecord], total: usize) {
             }
             for result in results.iter().take(room) {
                 let mut line = escape(&shortened(&what_happened(result), LINE));
-                if let Some(reason) = result.observed.as_ref().and_then(reason_line) {
+                if let Some(reason) = result.observed.unpack().as_ref().and_then(reason_line) {
                     let _ = write!(line, "; reason: {}", escape(&shortened(&reason, LINE)));
                 }
                 let _ = writeln!(out, "- {}: {line}", code(&result.id));

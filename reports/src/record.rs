@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crosscheck_cases::standard::Decision;
 use crosscheck_cases::{Difference, Level, Outcome, Recording, Stated};
@@ -6,7 +7,7 @@ use crosscheck_servers::Exchange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Verdict;
+use crate::{Packed, Verdict};
 
 /// What one agent did with a suite: `DIR/<agent>/run.json`. Readers accept members that they do not know; a breaking
 /// change raises `format`.
@@ -86,19 +87,19 @@ pub struct CaseRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// The case as it was stated; `then` in it is the expected outcome.
-    pub case: Stated,
+    pub case: Arc<Stated>,
     /// What was observed; nothing where it was skipped or could not be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "Packed::is_default")]
+    pub observed: Packed<Option<Outcome>>,
     /// Where observed and expected differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
     /// What the servers received, as it arrived, tokens included.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub wire: Vec<Exchange>,
+    #[serde(default, skip_serializing_if = "Packed::is_default")]
+    pub wire: Packed<Vec<Exchange>>,
     /// The rules of the standard that the agent followed, in order, where it says so (the reference agent does).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub trace: Vec<Decision>,
+    #[serde(default, skip_serializing_if = "Packed::is_default")]
+    pub trace: Packed<Vec<Decision>>,
     /// How many times it was tried.
     pub attempts: u32,
     /// How long the last attempt took in the page, in milliseconds.
@@ -129,9 +130,9 @@ impl RunRecord {
             ..Recording::default()
         };
         for result in &self.results {
-            match (result.verdict, &result.observed) {
+            match (result.verdict, result.observed.unpack()) {
                 (Verdict::Pass, Some(observed)) => {
-                    let recorded = result.case.recorded(observed);
+                    let recorded = result.case.recorded(&observed);
                     recording.passed.insert(result.id.clone(), recorded);
                 }
                 (Verdict::Known, _) => recording.deviates.push(result.id.clone()),

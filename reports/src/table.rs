@@ -35,7 +35,7 @@ pub fn render_table(runs: &[RunRecord]) -> String {
         let head = format!("{:<7}  {}  {}", result.verdict, visible(&run.agent.name), visible(&result.id));
         line(&mut out, 0, &head);
         line(&mut out, 9, &visible(&what_happened(result)));
-        if let Some(reason) = result.observed.as_ref().and_then(reason_line) {
+        if let Some(reason) = result.observed.unpack().as_ref().and_then(reason_line) {
             line(&mut out, 9, &format!("reason: {}", visible(&reason)));
         }
     }

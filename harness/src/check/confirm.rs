@@ -154,7 +154,7 @@ async fn replay(
 
 /// What a replay shows.
 async fn judge(asker: &Asker, engine: &Engine, replay: &Replay, result: &CaseRecord) -> (Replayed, String) {
-    let Some(observed) = &result.observed else {
+    let Some(observed) = &result.observed.unpack() else {
         let why = result.note.as_deref().unwrap_or("the browser gave no result");
         return (Replayed::NotReplayed, format!("{why}."));
     };

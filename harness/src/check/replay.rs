@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crosscheck_cases::standard::AddressSpace;
 use crosscheck_cases::{
@@ -114,7 +115,7 @@ impl Replay {
         let is_websocket = self.question.mode == "websocket";
         if is_websocket || self.question.credentials == "include" {
             let url = cookie_url(&self.question.url);
-            given.insert(url.clone(), cookie_behaviour(cookie));
+            given.insert(url.clone(), Arc::new(cookie_behaviour(cookie)));
             let options = FetchProbe {
                 mode: Some("no-cors".to_owned()),
                 credentials: Some("include".to_owned()),
@@ -150,7 +151,7 @@ impl Replay {
         Case {
             id: format!("confirm/{number}"),
             topic: "confirm".to_owned(),
-            stated,
+            stated: Arc::new(stated),
             file: PathBuf::new(),
             line: 0,
             generated: true,

@@ -1,10 +1,12 @@
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use crosscheck_reports::{RunRecord, read_runs, render_html, render_junit, render_markdown, render_table};
+use crosscheck_reports::{RunRecord, read_runs, render_junit, render_markdown, render_table, write_html};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde::Serialize;
 
 use super::arguments::ReportArguments;
 use super::{Ended, Failure};
@@ -20,7 +22,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
         super::write_out(&render_table(&records));
     }
     if let Some(path) = &arguments.html {
-        write(path, &html(&records)?)?;
+        html(path, &records)?;
     }
     if let Some(path) = &arguments.junit {
         write(path, &junit(&records)?)?;
@@ -29,8 +31,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
         write(path, &render_markdown(&records))?;
     }
     if let Some(path) = &arguments.json {
-        let text = serde_json::to_string(&records).map_err(|error| Failure::Environment(error.to_string()))?;
-        write(path, &text)?;
+        write_json(path, &records)?;
     }
     if let Some(folder) = &arguments.recordings {
         for record in &records {
@@ -43,26 +44,25 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
 /// Keeps what a run observed as test data.
 fn write_recording(folder: &Path, record: &RunRecord) -> Result<(), Failure> {
     let path = folder.join(format!("{}.json.gz", record.agent.name));
-    let fault =
-        |error: &dyn std::fmt::Display| Failure::Environment(format!("{}: cannot be written: {error}", path.display()));
+    let fault = |error: &dyn std::fmt::Display| unwritten(&path, error);
     let text = serde_json::to_vec(&record.recording()).map_err(|error| fault(&error))?;
-    let file = std::fs::File::create(&path).map_err(|error| fault(&error))?;
-    let mut out = GzEncoder::new(file, Compression::best());
-    out.write_all(&text).and_then(|()| out.finish().map(drop)).map_err(|error| fault(&error))
+    let mut out = GzEncoder::new(create(&path)?, Compression::best());
+    out.write_all(&text).and_then(|()| out.finish()?.flush()).map_err(|error| fault(&error))
 }
 
 /// Writes every report of a run beside its records, and prints the table. Returns where the report for people is.
 pub(crate) fn all(folder: &Path, records: &[RunRecord]) -> Result<PathBuf, Failure> {
     let page = folder.join("index.html");
-    write(&page, &html(records)?)?;
+    html(&page, records)?;
     write(&folder.join("junit.xml"), &junit(records)?)?;
     write(&folder.join("summary.md"), &render_markdown(records))?;
     super::write_out(&render_table(records));
     Ok(page)
 }
 
-fn html(records: &[RunRecord]) -> Result<String, Failure> {
-    render_html(records).map_err(|error| Failure::Environment(format!("the report cannot be made: {error}")))
+fn html(path: &Path, records: &[RunRecord]) -> Result<(), Failure> {
+    let mut out = create(path)?;
+    write_html(records, &mut out).and_then(|()| out.flush()).map_err(|error| unwritten(path, &error))
 }
 
 fn junit(records: &[RunRecord]) -> Result<String, Failure> {
@@ -70,6 +70,20 @@ fn junit(records: &[RunRecord]) -> Result<String, Failure> {
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text)
-        .map_err(|error| Failure::Environment(format!("{}: cannot be written: {error}", path.display())))
+    std::fs::write(path, text).map_err(|error| unwritten(path, &error))
+}
+
+/// Writes a value as JSON, piece by piece: a run record is large.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let mut out = create(path)?;
+    serde_json::to_writer(&mut out, value).map_err(|error| unwritten(path, &error))?;
+    out.flush().map_err(|error| unwritten(path, &error))
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
+    File::create(path).map(BufWriter::new).map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::Environment(format!("{}: cannot be written: {error}", path.display()))
 }

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use crosscheck::guard::Guard;
 use crosscheck::{Agent, Engine, Expectations, Journal, RunError, RunEvent, RunOptions, discover};
 use crosscheck_cases::Suite;
@@ -192,7 +190,7 @@ async fn run_agent(
     };
     progress.end();
     let record = record?;
-    write_record(&folder, &record)?;
+    super::report::write_json(&folder.join("run.json"), &record)?;
     Ok(record)
 }
 
@@ -214,9 +212,4 @@ impl Interrupts {
             _ = terminate.recv() => {}
         }
     }
-}
-
-fn write_record(folder: &Path, record: &RunRecord) -> Result<(), Failure> {
-    let text = serde_json::to_string(record).map_err(|error| Failure::Environment(error.to_string()))?;
-    super::report::write(&folder.join("run.json"), &text)
 }

@@ -37,8 +37,14 @@ fn the_rules_that_were_followed_are_kept() {
     let output = bench.run(&["--agent", "reference"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let result = bench.only_result("reference");
-    assert_eq!((result.verdict, result.wire.len()), (Verdict::Pass, 1));
-    assert!(result.trace.iter().any(|decision| decision.requirement == "fetch.cors-check.4a" && decision.after == 1));
+    assert_eq!((result.verdict, result.wire.unpack().len()), (Verdict::Pass, 1));
+    assert!(
+        result
+            .trace
+            .unpack()
+            .iter()
+            .any(|decision| decision.requirement == "fetch.cors-check.4a" && decision.after == 1)
+    );
 }
 
 #[test]

@@ -34,6 +34,15 @@ struct Row<'r> {
     results: Vec<Option<&'r CaseRecord>>,
 }
 
+/// What the list shows.
+#[derive(Serialize)]
+struct Index<'r> {
+    #[serde(flatten)]
+    about: Value,
+    /// Area, id within it, title, requirements, and a letter for each agent's verdict.
+    cases: Vec<(usize, String, &'r str, Vec<usize>, String)>,
+}
+
 /// What the details say of a case. Numbers of the pool stand in place of values.
 #[derive(Serialize)]
 struct Detail {
@@ -91,8 +100,11 @@ impl Data {
     pub(super) fn of(runs: &[RunRecord]) -> Self {
         let (areas, rows) = rows(runs);
         let mut pool = Pool::default();
-        let details: Vec<String> = rows.iter().map(|row| script_json(&detail(&mut pool, row))).collect();
-        let chunks = details.chunks(CHUNK).map(|chunk| format!("[{}]", chunk.join(",\n"))).collect();
+        let mut chunk = |rows: &[Row<'_>]| {
+            let details: Vec<String> = rows.iter().map(|row| script_json(&detail(&mut pool, row))).collect();
+            format!("[{}]", details.join(",\n"))
+        };
+        let chunks = rows.chunks(CHUNK).map(&mut chunk).collect();
         Self { index: script_json(&index(runs, &areas, &rows)), chunks, pool: pool.into_json() }
     }
 }
@@ -120,11 +132,11 @@ fn rows(runs: &[RunRecord]) -> (Vec<&str>, Vec<Row<'_>>) {
     (areas, rows)
 }
 
-fn index(runs: &[RunRecord], areas: &[&str], rows: &[Row<'_>]) -> Value {
+fn index<'r>(runs: &[RunRecord], areas: &[&str], rows: &[Row<'r>]) -> Index<'r> {
     let mut requirements: Vec<&str> = Vec::new();
     let mut requirement_places: HashMap<&str, usize> = HashMap::new();
     let mut classes: BTreeMap<&str, Value> = BTreeMap::new();
-    let mut cases: Vec<Value> = Vec::with_capacity(rows.len());
+    let mut cases = Vec::with_capacity(rows.len());
     for row in rows {
         let prefix = format!("{}/", areas[row.area]);
         let requires: Vec<usize> = row
@@ -142,10 +154,10 @@ fn index(runs: &[RunRecord], areas: &[&str], rows: &[Row<'_>]) -> Value {
             row.results.iter().map(|result| result.map_or('.', |result| letter(result.verdict))).collect();
         // An id that does not begin with its area is marked with a zero.
         let id = row.first.id.strip_prefix(&prefix).map_or_else(|| format!("\0{}", row.first.id), str::to_owned);
-        cases.push(json!([row.area, id, row.first.case.title, requires, verdicts]));
-        let reasons = row.results.iter().flatten().filter_map(|result| result.observed.as_ref()?.reason.as_ref());
-        for class in reasons.chain(&row.first.case.then.reason).flat_map(|reason| &reason.classes) {
-            if let Some(class) = reason_class(class) {
+        cases.push((row.area, id, row.first.case.title.as_str(), requires, verdicts));
+        let reasons = row.results.iter().flatten().filter_map(|result| result.observed.unpack()?.reason);
+        for class in reasons.chain(row.first.case.then.reason.clone()).flat_map(|reason| reason.classes) {
+            if let Some(class) = reason_class(&class) {
                 classes.entry(&class.id).or_insert_with(|| json!({ "title": class.title, "advice": class.advice }));
             }
         }
@@ -157,7 +169,7 @@ fn index(runs: &[RunRecord], areas: &[&str], rows: &[Row<'_>]) -> Value {
         }),
         None => json!({ "id": id }),
     });
-    json!({
+    let about = json!({
         "chunk": CHUNK,
         "agents": runs.iter().map(|run| json!({ "label": label(run), "version": run.agent.version })).collect::<Vec<_>>(),
         "areas": areas.iter().map(|area| {
@@ -171,8 +183,8 @@ fn index(runs: &[RunRecord], areas: &[&str], rows: &[Row<'_>]) -> Value {
         "grades": Grade::ALL.iter().map(|grade| (grade.name(), grade_meaning(*grade))).collect::<BTreeMap<_, _>>(),
         "classes": classes,
         "requirements": requirements.collect::<Vec<_>>(),
-        "cases": cases,
-    })
+    });
+    Index { about, cases }
 }
 
 /// One letter for a verdict, unique among them.
@@ -193,8 +205,8 @@ fn detail(pool: &mut Pool, row: &Row<'_>) -> Detail {
     let given: Vec<(usize, usize)> =
         case.given.iter().map(|(url, behaviour)| (pool.add(url), pool.add(&answers(behaviour)))).collect();
     let script = javascript(&case.when);
-    let sent = row.results.iter().flatten().find(|result| !result.wire.is_empty());
-    let commands = sent.map_or_else(|| curl_expected(case), |result| result.wire.iter().map(curl).collect());
+    let sent = row.results.iter().flatten().find(|result| !result.wire.is_default());
+    let commands = sent.map_or_else(|| curl_expected(case), |result| result.wire.unpack().iter().map(curl).collect());
     Detail {
         why: case.why.as_ref().map(|why| pool.add(why)),
         source: pool.add(source),
@@ -210,10 +222,11 @@ fn detail(pool: &mut Pool, row: &Row<'_>) -> Detail {
 }
 
 fn result_detail(pool: &mut Pool, case: &Stated, result: &CaseRecord) -> ResultDetail {
-    let observed = result.observed.as_ref();
-    let first = result.wire.first().map_or(0, |exchange| exchange.at_us);
+    let (observed, exchanges) = (result.observed.unpack(), result.wire.unpack());
+    let observed = observed.as_ref();
+    let first = exchanges.first().map_or(0, |exchange| exchange.at_us);
     let mut connections: Vec<u64> = Vec::new();
-    let wire = result.wire.iter().map(|exchange| {
+    let wire = exchanges.iter().map(|exchange| {
         let connection = connections.iter().position(|known| *known == exchange.connection).unwrap_or_else(|| {
             connections.push(exchange.connection);
             connections.len() - 1
@@ -238,7 +251,7 @@ fn result_detail(pool: &mut Pool, case: &Stated, result: &CaseRecord) -> ResultD
         link: result.link.as_ref().map(|link| pool.add(link)),
         tries: result.attempts,
         ms: (result.duration_ms * 10.0).round() / 10.0,
-        other: (result.case != *case).then(|| pool.add(&result.case.then)),
+        other: (*result.case != *case).then(|| pool.add(&result.case.then)),
     }
 }
 

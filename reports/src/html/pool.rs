@@ -1,6 +1,6 @@
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use indexmap::IndexSet;
 use serde::Serialize;
 
 use crate::text::is_invisible;
@@ -8,26 +8,24 @@ use crate::text::is_invisible;
 /// Values that stand once in the file, however often they are used: cases and engines share most of what they say.
 #[derive(Default)]
 pub(super) struct Pool {
-    values: Vec<String>,
-    places: HashMap<String, usize>,
+    values: IndexSet<String>,
 }
 
 impl Pool {
     /// The place of a value, which is added where it is new.
     pub(super) fn add(&mut self, value: &impl Serialize) -> usize {
-        let json = json(value);
-        if let Some(place) = self.places.get(&json) {
-            return *place;
-        }
-        let place = self.values.len();
-        self.values.push(json.clone());
-        self.places.insert(json, place);
-        place
+        self.values.insert_full(json(value)).0
     }
 
     /// All values as a JSON array.
     pub(super) fn into_json(self) -> String {
-        format!("[{}]", self.values.join(",\n"))
+        let mut all = String::with_capacity(self.values.iter().map(|value| value.len() + 2).sum());
+        for value in self.values {
+            all.push_str(if all.is_empty() { "[" } else { ",\n" });
+            all.push_str(&value);
+        }
+        all.push_str(if all.is_empty() { "[]" } else { "]" });
+        all
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use crosscheck_reports::{RunRecord, render_html};
 
@@ -82,7 +83,7 @@ fn a_skip_is_no_difference_between_engines() {
 fn a_run_of_another_version_of_a_case_says_so_and_an_agent_without_it_too() {
     let mut runs = sample::runs();
     let changed = &mut runs[1].results[0];
-    changed.case.then.page[0].error = Some("AbortError".to_owned());
+    Arc::make_mut(&mut changed.case).then.page[0].error = Some("AbortError".to_owned());
     runs[2].results.remove(0);
     let Some(dom) = opened(&runs, "#q=wildcard&case=cors/credentials/wildcard-origin-refused") else { return };
     assert!(dom.contains("This run holds another version of the case. It expected: "));

@@ -1,7 +1,9 @@
 //! Runs of three imaginary engines over a few cases, with every verdict.
 
+use std::sync::Arc;
+
 use crosscheck_cases::{Outcome, Stated};
-use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary, Verdict};
+use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, Packed, RunRecord, SuiteRecord, Summary, Verdict};
 use crosscheck_servers::Exchange;
 use serde_json::{Value, json};
 
@@ -35,7 +37,7 @@ pub(crate) fn runs() -> Vec<RunRecord> {
 
 /// A run of an agent with these results.
 pub(crate) fn run(agent: AgentRecord, results: Vec<CaseRecord>) -> RunRecord {
-    let requests = results.iter().map(|result| result.wire.len() as u64).sum();
+    let requests = results.iter().map(|result| result.wire.unpack().len() as u64).sum();
     RunRecord {
         format: FORMAT,
         suite: SuiteRecord {
@@ -61,7 +63,7 @@ pub(crate) fn run(agent: AgentRecord, results: Vec<CaseRecord>) -> RunRecord {
 
 /// The result of a case as expected: what it states, observed by an engine that keeps to it.
 pub(crate) fn pass(area: &str, case: Value, wire: Vec<Exchange>) -> CaseRecord {
-    let case: Stated = serde_json::from_value(case).expect("a case");
+    let case: Arc<Stated> = serde_json::from_value(case).expect("a case");
     CaseRecord {
         id: format!("{area}/{}", case.id),
         area: area.to_owned(),
@@ -70,11 +72,11 @@ pub(crate) fn pass(area: &str, case: Value, wire: Vec<Exchange>) -> CaseRecord {
         level: case.level,
         note: None,
         link: None,
-        observed: Some(case.then.clone()),
+        observed: Packed::new(&Some(case.then.clone())),
         case,
         differences: Vec::new(),
-        wire,
-        trace: Vec::new(),
+        wire: Packed::new(&wire),
+        trace: Packed::default(),
         attempts: 1,
         duration_ms: 14.0625,
         source: format!("cases/suite/{area}.json:12"),
@@ -87,7 +89,7 @@ pub(crate) fn observed(mut result: CaseRecord, verdict: Verdict, outcome: Value)
     result.verdict = verdict;
     result.differences = result.case.then.differences(&outcome);
     result.differences.extend(result.case.then.reason_difference(&outcome));
-    result.observed = Some(outcome);
+    result.observed = Packed::new(&Some(outcome));
     result
 }
 
@@ -198,7 +200,7 @@ fn credentials(engine: usize) -> Vec<CaseRecord> {
     if engine != 0 {
         skipped.verdict = Verdict::Skipped;
         skipped.note = Some("needs request-streams: request bodies that are streams".to_owned());
-        skipped.observed = None;
+        skipped.observed = Packed::default();
     }
     vec![wildcard, skipped]
 }
@@ -285,8 +287,8 @@ fn preflights(engine: usize) -> Vec<CaseRecord> {
         _ => {
             broken.verdict = Verdict::Error;
             broken.note = Some("the session ended while the case was in flight, twice".to_owned());
-            broken.observed = None;
-            broken.wire = Vec::new();
+            broken.observed = Packed::default();
+            broken.wire = Packed::default();
             broken.attempts = 2;
         }
     }

@@ -70,7 +70,7 @@ fn what_to_type_by_hand() {
     let mut out = String::new();
     for result in [0, 1, 2, 6].map(|at| &runs[0].results[at]) {
         out += &format!("# {}\n\n{}\n\n", result.id, javascript(&result.case.when));
-        out += &format!("as sent:\n{}\n\n", result.wire.iter().map(curl).collect::<Vec<_>>().join("\n\n"));
+        out += &format!("as sent:\n{}\n\n", result.wire.unpack().iter().map(curl).collect::<Vec<_>>().join("\n\n"));
         out += &format!("as expected:\n{}\n\n", curl_expected(&result.case).join("\n\n"));
     }
     insta::assert_snapshot!(out);
