@@ -7,7 +7,7 @@
   const config = CROSSCHECK;
   const DEFAULT_TIMEOUT_MS = 10000;
   // How many cases of a kind run at the same time, where that is fewer than of others.
-  const LANES = { popup: 4, socket: 8, evaluated: 8 };
+  const LANES = { popup: 8, socket: 8, evaluated: 8 };
   const REPORT_SIZE = 200;
   const REPORT_INTERVAL_MS = 500;
   // What cases do to these must not touch the harness.
