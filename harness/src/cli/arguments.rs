@@ -43,7 +43,7 @@ pub(crate) enum Command {
 }
 
 /// Which cases.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Selection {
     /// The folder of case files, or one file
     #[arg(long, default_value = SUITE, value_name = "PATH")]
@@ -357,9 +357,8 @@ pub(crate) struct BenchArguments {
     /// Who is measured: chromium, firefox, webkit, or the path of an engine's JSON file
     #[arg(long, default_value = "chromium", value_name = "AGENT")]
     pub(crate) agent: String,
-    /// The folder of case files, or one file
-    #[arg(long, default_value = SUITE, value_name = "PATH")]
-    pub(crate) suite: PathBuf,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
     /// How many requests are under way at the same time
     #[arg(long, default_value_t = JOBS, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: u16,
@@ -372,10 +371,10 @@ pub(crate) struct BenchArguments {
 }
 
 impl RunArguments {
-    /// A run of the whole suite beside a benchmark; its records go nowhere.
+    /// A run of the cases beside a benchmark; its records go nowhere.
     pub(crate) fn of_bench(bench: &BenchArguments, out: PathBuf) -> Self {
         Self {
-            selection: Selection { suite: bench.suite.clone(), filter: String::new() },
+            selection: bench.selection.clone(),
             agent: vec![bench.agent.clone()],
             out,
             repeat: 1,
