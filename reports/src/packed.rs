@@ -1,14 +1,12 @@
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::fmt;
-use std::io::Read as _;
 use std::marker::PhantomData;
 
-use flate2::read::DeflateDecoder;
-use flate2::{Compress, Compression, FlushCompress, Status};
+use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+use serde_json::value::RawValue;
 
 /// A value that is kept as compressed JSON until somebody looks at it: what a run of the whole suite observes fills
 /// hundreds of megabytes otherwise. In files it stands as the value itself. The default value takes no room.
@@ -27,7 +25,8 @@ impl<T: Default + PartialEq + Serialize + DeserializeOwned> Packed<T> {
         let bytes = if *value == T::default() {
             Box::default()
         } else {
-            deflate(&serde_json::to_vec(value).expect("a value that JSON can hold"))
+            let json = serde_json::to_vec(value).expect("a value that JSON can hold");
+            compress_prepend_size(&json).into()
         };
         Self { bytes, kind: PhantomData }
     }
@@ -41,9 +40,12 @@ impl<T: Default + PartialEq + Serialize + DeserializeOwned> Packed<T> {
         if self.bytes.is_empty() {
             return T::default();
         }
-        let mut json = Vec::new();
-        DeflateDecoder::new(&*self.bytes).read_to_end(&mut json).expect("bytes that were packed");
-        serde_json::from_slice(&json).expect("JSON that was written from such a value")
+        serde_json::from_str(&self.json()).expect("JSON that was written from such a value")
+    }
+
+    fn json(&self) -> String {
+        let json = decompress_size_prepended(&self.bytes).expect("bytes that were packed");
+        String::from_utf8(json).expect("JSON is text")
     }
 
     /// Whether it is the default value.
@@ -51,22 +53,6 @@ impl<T: Default + PartialEq + Serialize + DeserializeOwned> Packed<T> {
     pub fn is_default(&self) -> bool {
         self.bytes.is_empty()
     }
-}
-
-thread_local! {
-    /// Making one takes longer than most values need it.
-    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
-}
-
-fn deflate(text: &[u8]) -> Box<[u8]> {
-    COMPRESS.with_borrow_mut(|compress| {
-        compress.reset();
-        // As much as deflate can ever need: stored blocks with their heads.
-        let mut bytes = Vec::with_capacity(text.len() + text.len() / 1000 + 64);
-        let status = compress.compress_vec(text, &mut bytes, FlushCompress::Finish);
-        assert!(matches!(status, Ok(Status::StreamEnd)), "there is room for all");
-        bytes.into()
-    })
 }
 
 impl<T> Clone for Packed<T> {
@@ -96,7 +82,10 @@ impl<T: Default + PartialEq + Serialize + DeserializeOwned + fmt::Debug> fmt::De
 
 impl<T: Default + PartialEq + Serialize + DeserializeOwned> Serialize for Packed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.unpack().serialize(serializer)
+        if self.bytes.is_empty() {
+            return T::default().serialize(serializer);
+        }
+        RawValue::from_string(self.json()).map_err(ser::Error::custom)?.serialize(serializer)
     }
 }
 
