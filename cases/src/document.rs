@@ -6,6 +6,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::standard::{SandboxingFlag, SandboxingFlags};
+
 /// Where the probes of a case run: a document or worker, and how it is embedded. Cases with equal documents share one.
 /// In case files an origin alone stands for a top-level page of that origin.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -140,27 +142,22 @@ impl Document {
         self.within.as_deref().map_or(self, Self::top)
     }
 
-    /// Whether it has the *sandboxed origin browsing context flag*: by its frame's attribute, by its own policy, or by
-    /// a document above it, as frames inherit the flags. (`html.sandbox.nested`)
-    fn has_sandboxed_origin(&self) -> bool {
-        let frees = |tokens: &str| tokens.split_ascii_whitespace().any(|token| token == "allow-same-origin");
-        let by_frame = self.sandbox.as_deref().is_some_and(|tokens| !frees(tokens));
-        let by_policy = self.headers.iter().any(|(name, value)| {
-            name.eq_ignore_ascii_case("content-security-policy")
-                && value.split(';').map(str::trim).any(|directive| {
-                    directive == "sandbox" || directive.strip_prefix("sandbox ").is_some_and(|tokens| !frees(tokens))
-                })
-        });
-        by_frame
-            || by_policy
-            || (self.kind.is_frame() && self.within.as_deref().is_some_and(Self::has_sandboxed_origin))
+    /// Its *active sandboxing flag set*: by its frame's attribute, by its own policy, and by the documents above it.
+    #[must_use]
+    pub fn sandboxing_flags(&self) -> SandboxingFlags {
+        let above = match &self.within {
+            Some(within) if self.kind.is_frame() => within.sandboxing_flags(),
+            _ => SandboxingFlags::default(),
+        };
+        let of_frame = SandboxingFlags::of_frame(self.sandbox.as_deref(), above).outcome;
+        of_frame.with_policies(&self.fields()).outcome
     }
 
     /// The serialisation of its origin: `null` where it is opaque. (`html.origin.opaque.serialize`)
     #[must_use]
     pub fn serialized_origin(&self) -> String {
         match self.kind {
-            _ if self.has_sandboxed_origin() => "null".to_owned(),
+            _ if self.sandboxing_flags().has(SandboxingFlag::Origin) => "null".to_owned(),
             DocumentKind::Data | DocumentKind::DataWorker => "null".to_owned(),
             DocumentKind::Srcdoc | DocumentKind::Blob => {
                 self.within.as_deref().map_or_else(|| "null".to_owned(), Self::serialized_origin)

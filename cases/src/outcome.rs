@@ -72,9 +72,13 @@ pub struct PageResult {
     /// What the page can read of a load, by name; in an expected outcome `null` means that it must not be there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub seen: BTreeMap<String, serde_json::Value>,
-    /// What an evaluated expression gave.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What an evaluated expression gave; `null` is a value like any other.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "stated_value")]
     pub value: Option<serde_json::Value>,
+}
+
+fn stated_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
+    serde_json::Value::deserialize(deserializer).map(Some)
 }
 
 /// Kinds of results of a step.
@@ -435,6 +439,15 @@ mod tests {
                 "wire": [{"method": "OPTIONS", "preflight": true}, {"method": "PUT", "url": "https://a.test/"}]
             }))
         );
+    }
+
+    #[test]
+    fn null_is_a_value_that_is_compared() {
+        let expected = outcome(json!({"page": {"result": "value", "value": null}}));
+        assert_eq!(expected.differences(&expected), []);
+        for other in [json!({"result": "value", "value": 1}), json!("loaded")] {
+            assert!(!expected.differences(&outcome(json!({ "page": other }))).is_empty());
+        }
     }
 
     #[test]
