@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::csp::ConnectPolicy;
+use super::csp::SourceList;
+use super::embedder_policy::{Containers, CreationUrl, EmbedderPolicy};
 use super::lna::{AddressSpace, Permission};
 use super::origin::Origin;
 use super::permissions_policy::is_allowed;
@@ -31,7 +32,7 @@ pub struct Client {
     pub(crate) referrer_policy: String,
     /// The embedder policy.
     pub embedder_policy: EmbedderPolicy,
-    pub(crate) connect_policies: Vec<ConnectPolicy>,
+    pub(crate) connect_policies: Vec<SourceList>,
     /// Whether it is a window (a worker otherwise).
     pub(crate) is_window: bool,
     /// The address space that it came from.
@@ -43,31 +44,6 @@ pub struct Client {
     pub local_network_permission: Permission,
     /// The permission *loopback-network*.
     pub loopback_network_permission: Permission,
-}
-
-/// *Embedder policy value*
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EmbedderPolicy {
-    /// No demand.
-    #[default]
-    UnsafeNone,
-    /// Cross-origin responses must say that they may be embedded.
-    RequireCorp,
-    /// Cross-origin no-cors requests go without credentials.
-    Credentialless,
-}
-
-impl EmbedderPolicy {
-    /// *Obtain an embedder policy*: the value of Cross-Origin-Embedder-Policy, a structured item.
-    #[must_use]
-    pub fn parse(value: Option<&str>) -> Self {
-        let item = value.and_then(|value| sfv::Parser::new(value).parse::<sfv::Item>().ok());
-        match item.as_ref().and_then(|item| item.bare_item.as_token()).map(sfv::TokenRef::as_str) {
-            Some("require-corp") => Self::RequireCorp,
-            Some("credentialless") => Self::Credentialless,
-            _ => Self::UnsafeNone,
-        }
-    }
 }
 
 impl Client {
@@ -108,10 +84,9 @@ impl Client {
         let above = parent.as_ref().filter(|_| !opens);
         let mut connect_policies = inherited.map_or_else(Vec::new, |parent| parent.connect_policies.clone());
         connect_policies.extend(
-            document
-                .fields()
-                .all("content-security-policy")
-                .flat_map(|value| ConnectPolicy::parse(&value.decode(), from_network.as_ref())),
+            document.fields().all("content-security-policy").flat_map(|value| {
+                SourceList::of(&value.decode(), &["connect-src", "default-src"], from_network.as_ref())
+            }),
         );
         let top = document.top().permissions;
         let is_secure_context = trustworthy && above.is_none_or(|parent| parent.is_secure_context);
@@ -132,11 +107,7 @@ impl Client {
                 .and_then(|value| parse_policy(&value))
                 .or_else(|| inherited.map(|parent| parent.referrer_policy.clone()))
                 .unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
-            embedder_policy: match header("cross-origin-embedder-policy") {
-                Some(value) if is_secure_context => EmbedderPolicy::parse(Some(&value)),
-                Some(_) => EmbedderPolicy::UnsafeNone,
-                None => inherited.map_or(EmbedderPolicy::UnsafeNone, |parent| parent.embedder_policy),
-            },
+            embedder_policy: embedder_policy(document, parent.as_ref(), is_secure_context),
             connect_policies,
             is_window: !is_worker,
             address_space: match (inherited, document.own_origin()) {
@@ -148,6 +119,26 @@ impl Client {
             local_network_permission: permission(document, "local-network", top.local_network),
             loopback_network_permission: permission(document, "loopback-network", top.loopback_network),
             origin: own,
+        }
+    }
+}
+
+/// The embedder policy of a document or worker. What makes a local one started its navigation, and is around it.
+fn embedder_policy(document: &Document, maker: Option<&Client>, is_secure_context: bool) -> EmbedderPolicy {
+    let response = EmbedderPolicy::obtain(&document.fields(), is_secure_context).outcome;
+    let maker = maker.map(|maker| &maker.embedder_policy);
+    let url = match document.kind {
+        DocumentKind::Srcdoc => CreationUrl::Srcdoc,
+        DocumentKind::Blob => CreationUrl::Blob,
+        DocumentKind::Data | DocumentKind::DataWorker => CreationUrl::Local,
+        _ => CreationUrl::Network,
+    };
+    match (document.kind, maker) {
+        (DocumentKind::DataWorker, Some(owner)) => EmbedderPolicy::of_worker(url, owner, owner, &response).outcome,
+        _ => {
+            let response = Some(&response);
+            EmbedderPolicy::of_document(url, Containers { history: None, initiator: maker, parent: maker, response })
+                .outcome
         }
     }
 }

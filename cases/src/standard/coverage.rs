@@ -6,18 +6,21 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 /// The text of every file of the model in which a rule can stand.
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 27] = [
     include_str!("blocking.rs"),
     include_str!("client.rs"),
     include_str!("cookies.rs"),
     include_str!("corp.rs"),
     include_str!("cors_check.rs"),
     include_str!("csp.rs"),
+    include_str!("embedder_policy.rs"),
     include_str!("fetch.rs"),
     include_str!("fetch_metadata.rs"),
+    include_str!("framing.rs"),
     include_str!("header_value.rs"),
     include_str!("http_cache.rs"),
     include_str!("http_fetch.rs"),
+    include_str!("isolation.rs"),
     include_str!("lna.rs"),
     include_str!("nosniff.rs"),
     include_str!("opener_policy.rs"),

@@ -1,4 +1,4 @@
-//! Content Security Policy's connect-src, as far as it decides whether a request is sent.
+//! Content Security Policy's source lists, as far as they decide whether a request is sent or a document framed.
 
 use crosscheck_servers::Scheme;
 use url::{Host, Url};
@@ -6,20 +6,21 @@ use url::{Host, Url};
 use super::header_value::percent_decode;
 use super::origin::Origin;
 
-/// The connect-src directive (or default-src in its place) of one policy.
+/// The value of a directive whose value is a source list.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectPolicy {
+pub(crate) struct SourceList {
     sources: Vec<String>,
     own: Option<Origin>,
 }
 
-impl ConnectPolicy {
-    /// The policies of one header value that have such a directive.
-    pub(crate) fn parse(value: &str, own: Option<&Origin>) -> Vec<Self> {
+impl SourceList {
+    /// The lists of those policies of a header value that have one of the directives; of several, the first named counts.
+    /// `own` is the policy's *self-origin*.
+    pub(crate) fn of(value: &str, directives: &[&str], own: Option<&Origin>) -> Vec<Self> {
         value
             .split(',')
             .filter_map(|policy| {
-                let directive = |name: &str| {
+                let directive = |name: &&str| {
                     policy.split(';').map(str::trim).find_map(|directive| {
                         let mut words = directive.split_ascii_whitespace();
                         words
@@ -28,10 +29,20 @@ impl ConnectPolicy {
                             .map(|_| words.map(ToOwned::to_owned).collect::<Vec<_>>())
                     })
                 };
-                let sources = directive("connect-src").or_else(|| directive("default-src"))?;
+                let sources = directives.iter().find_map(directive)?;
                 Some(Self { sources, own: own.cloned() })
             })
             .collect()
+    }
+
+    /// Whether it names hosts or schemes.
+    pub(crate) fn names_hosts(&self) -> bool {
+        self.sources.iter().any(|source| !source.starts_with('\''))
+    }
+
+    /// Whether it names the policy's own origin.
+    pub(crate) fn names_own_origin(&self) -> bool {
+        self.sources.iter().any(|source| source.eq_ignore_ascii_case("'self'"))
     }
 
     /// *Does url match source list in origin with redirect count?*
@@ -161,9 +172,9 @@ mod tests {
             ("connect-src", "https://page.test/", false),
         ] {
             let url = Url::parse(url).expect("a URL");
-            let policies = ConnectPolicy::parse(policy, Some(&own));
+            let policies = SourceList::of(policy, &["connect-src", "default-src"], Some(&own));
             assert_eq!(policies.iter().all(|policy| policy.allows(&url, 0)), allowed, "{policy} {url}");
         }
-        assert!(ConnectPolicy::parse("img-src 'none'", Some(&own)).is_empty());
+        assert!(SourceList::of("img-src 'none'", &["connect-src"], Some(&own)).is_empty());
     }
 }

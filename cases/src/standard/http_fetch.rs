@@ -3,10 +3,10 @@
 use crosscheck_servers::{ByteString, Fields};
 use std::borrow::Cow;
 
-use super::client::EmbedderPolicy;
 use super::cookies::SameSiteMode;
-use super::corp::corp_check;
+use super::corp::internal_check;
 use super::cors_check::cors_check;
+use super::embedder_policy::EmbedderPolicyValue;
 use super::fetch::{NetworkError, Response, UserAgent, wire_url};
 use super::fetch_metadata;
 use super::header_value::percent_decode;
@@ -125,8 +125,8 @@ impl UserAgent {
         if !checked {
             return Ok(());
         }
-        let policy = self.client.embedder_policy;
-        let result = corp_check(
+        let policy = self.client.embedder_policy.value;
+        let result = internal_check(
             trace,
             &request.origin,
             policy,
@@ -136,7 +136,7 @@ impl UserAgent {
         );
         match result {
             Err(error) if error.class == Some("corp-required") && !trace.rule("fetch.corp-check.6", true) => Ok(()),
-            Ok(()) if policy != EmbedderPolicy::UnsafeNone && !trace.rule("fetch.corp-check.5", true) => {
+            Ok(()) if policy.is_compatible_with_isolation() && !trace.rule("fetch.corp-check.5", true) => {
                 Err(NetworkError::new("corp-required", "fetch.corp-check.5"))
             }
             other => other,
@@ -332,7 +332,7 @@ impl UserAgent {
             return false;
         }
         // *Cross-Origin-Embedder-Policy allows credentials*
-        let credentialless = self.client.embedder_policy == EmbedderPolicy::Credentialless;
+        let credentialless = self.client.embedder_policy.value == EmbedderPolicyValue::Credentialless;
         if request.mode != Mode::NoCors && (!credentialless || trace.rule("fetch.coep-allows-credentials.2", true)) {
             return true;
         }

@@ -11,12 +11,15 @@ mod corp;
 mod cors_check;
 mod coverage;
 mod csp;
+mod embedder_policy;
 mod fetch;
 mod fetch_metadata;
+mod framing;
 mod header_value;
 mod http_cache;
 mod http_fetch;
 mod integrity;
+mod isolation;
 mod lna;
 mod machine;
 mod nosniff;
@@ -37,9 +40,15 @@ mod trace;
 mod websocket;
 mod xhr;
 
-pub use client::{Client, EmbedderPolicy};
+pub use client::Client;
+pub use corp::{Embedded, check_resource_policy};
 pub use coverage::{consulted, modelled, not_modelled};
+pub use embedder_policy::{
+    Checked, Containers, CreationUrl, Disposition, EmbedderPolicy, EmbedderPolicyReport, EmbedderPolicyValue,
+};
 pub use fetch::NetworkError;
+pub use framing::{Answered, Container, FrameBlock, Navigated, adheres_to_frame_options, navigate};
+pub use isolation::{Isolation, IsolationMode};
 pub use lna::{Access, AddressSpace, Permission};
 pub use machine::{Answer, Failure, Machine, Message, MessageKind, Next, Received, SocketEvent};
 pub use opener_policy::{Decided, Governed, OpenerPolicy, switches_group};

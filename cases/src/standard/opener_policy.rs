@@ -3,7 +3,7 @@
 
 use crosscheck_servers::Fields;
 
-use super::client::EmbedderPolicy;
+use super::embedder_policy::{EmbedderPolicy, EmbedderPolicyValue};
 use super::origin::Origin;
 
 /// *Opener policy value*
@@ -62,17 +62,19 @@ impl OpenerPolicy {
         if text.len() < sent.len() {
             note("html.coop.parse.whitespace");
         }
-        let embedder = headers.get("cross-origin-embedder-policy").map(|value| value.decode().into_owned());
-        let embedder = EmbedderPolicy::parse(embedder.as_deref());
+        let embedder = EmbedderPolicy::obtain(headers, is_secure_context).outcome;
         // 4
         let outcome = match item.bare_item.as_token().map(sfv::TokenRef::as_str) {
-            Some("same-origin") if embedder == EmbedderPolicy::UnsafeNone => {
+            Some("same-origin") if !embedder.value.is_compatible_with_isolation() => {
                 note("html.coop.parse.same-origin");
+                if embedder.report_only_value.is_compatible_with_isolation() {
+                    note("html.coop.parse.plus-coep-not-report-only");
+                }
                 Self::SameOrigin
             }
             Some("same-origin") => {
                 note("html.coop.parse.same-origin-plus-coep");
-                if embedder == EmbedderPolicy::Credentialless {
+                if embedder.value == EmbedderPolicyValue::Credentialless {
                     note("html.coop.parse.plus-coep-credentialless");
                 }
                 Self::SameOriginPlusCoep

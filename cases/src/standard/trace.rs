@@ -46,6 +46,11 @@ impl Trace {
         self.sent += 1;
     }
 
+    /// The requirements that applied so far.
+    pub(crate) fn requirements(&self) -> Vec<&'static str> {
+        self.applied.iter().map(|(requirement, _)| *requirement).collect()
+    }
+
     /// The decisions so far.
     pub(crate) fn decisions(&self) -> Vec<Decision> {
         self.applied

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crosscheck_cases::standard::{AddressSpace, Client, EmbedderPolicy, Permission};
+use crosscheck_cases::standard::{AddressSpace, Client, EmbedderPolicyValue, Permission};
 use crosscheck_cases::{Document, DocumentKind, FetchProbe, Probe, WebSocketProbe};
 use url::{Host, Url};
 
@@ -100,7 +100,7 @@ impl Question {
             client.prohibits_mixed_content = false;
         }
         if self.require_corp {
-            client.embedder_policy = EmbedderPolicy::RequireCorp;
+            client.embedder_policy.value = EmbedderPolicyValue::RequireCorp;
         }
         // Whoever is asked is taken to say yes; a note says that somebody is asked.
         client.local_network_permission = Permission::Granted;
