@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crosscheck_cases::{Case, DocumentKind, PageResult, Permissions, Placed, Reason, ResultKind};
+use crosscheck_cases::{Case, DocumentKind, PageResult, Permissions, Reason, ResultKind};
 use crosscheck_servers::{Exchange, Stage, Token};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -97,9 +97,9 @@ pub(crate) async fn attempt(
     cases: &[&Case],
     settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
 ) -> Result<End, RunError> {
-    let mut batch = Batch::publish(setting, cases);
+    let mut batch = Batch::new(setting, cases);
     let driven = batch.drive(session, settle).await;
-    for token in batch.tokens() {
+    for token in batch.on_stage() {
         setting.stage.withdraw(token);
     }
     driven
@@ -114,15 +114,19 @@ enum Step {
     Done(usize),
 }
 
-/// The published windows and cases of an attempt, and what came of them so far.
+/// The windows and cases of an attempt, and what came of them so far.
 struct Batch<'b> {
     setting: Setting<'b>,
     cases: &'b [&'b Case],
-    placed: Vec<Placed>,
+    /// The token of each case.
+    tokens: Vec<Token>,
     windows: Vec<Window>,
-    published: Vec<Published>,
+    /// The URL of each window that was loaded. No other one is on the stage, nor are its cases: all at once they would
+    /// fill hundreds of megabytes.
+    urls: Vec<String>,
     /// Which window a document's token belongs to.
     window_of: HashMap<Token, usize>,
+    watcher: mpsc::UnboundedSender<Exchange>,
     arrivals: mpsc::UnboundedReceiver<Exchange>,
     /// How many documents of each window are not done yet.
     open: Vec<usize>,
@@ -135,39 +139,27 @@ struct Batch<'b> {
 }
 
 impl<'b> Batch<'b> {
-    fn publish(setting: Setting<'b>, cases: &'b [&'b Case]) -> Self {
-        let placed: Vec<Placed> = cases.iter().map(|case| case.place(&Token::random())).collect();
-        for (placed, case) in placed.iter().zip(cases).filter(|(_, case)| case.stated.page.kind != DocumentKind::None) {
-            let mut site = placed.site.clone();
-            add_mark(&mut site, &case.stated.page);
-            setting.stage.publish(placed.token.clone(), site);
-        }
+    fn new(setting: Setting<'b>, cases: &'b [&'b Case]) -> Self {
         let mut windows = plan(cases);
         order(&mut windows);
         let unasked = setting.busy_with_frames && windows.iter().any(Window::makes_many_frames);
         // The lanes are shared by as many pages as are open at the same time.
-        let mut manner = setting.manner;
+        let mut setting = setting;
         if unasked {
-            manner.lanes = (manner.lanes * TABS / windows.len()).min(manner.lanes).max(1);
+            let lanes = setting.manner.lanes;
+            setting.manner.lanes = (lanes * TABS / windows.len()).min(lanes).max(1);
         }
         let (watcher, arrivals) = mpsc::unbounded_channel();
-        let published: Vec<Published> =
-            windows.iter().map(|window| publish(setting.stage, window, cases, &placed, manner, &watcher)).collect();
-        let window_of = published
-            .iter()
-            .enumerate()
-            .flat_map(|(position, published)| published.tokens.iter().map(move |token| (token.clone(), position)))
-            .collect();
-        let open = windows.iter().map(|window| window.nodes.len()).collect();
         Self {
             setting,
             cases,
-            placed,
+            tokens: cases.iter().map(|_| Token::random()).collect(),
+            urls: vec![String::new(); windows.len()],
+            window_of: HashMap::new(),
+            open: windows.iter().map(|window| window.nodes.len()).collect(),
             windows,
-            published,
-            window_of,
+            watcher,
             arrivals,
-            open,
             reported: HashMap::new(),
             messages: Messages::default(),
             looks: 0,
@@ -175,9 +167,41 @@ impl<'b> Batch<'b> {
         }
     }
 
-    fn tokens(&self) -> impl Iterator<Item = &Token> {
-        let documents = self.published.iter().flat_map(|published| &published.tokens);
-        documents.chain(self.placed.iter().map(|placed| &placed.token))
+    /// Puts a window and its cases on the stage. Gives where it has to be navigated to: its door, where permissions
+    /// have to be set first.
+    fn publish(&mut self, window: usize) -> String {
+        let Setting { stage, manner, .. } = self.setting;
+        let mut placed = HashMap::new();
+        for position in self.windows[window].nodes.iter().flat_map(|node| &node.cases) {
+            let case = self.cases[*position];
+            let mut one = case.place(&self.tokens[*position]);
+            add_mark(&mut one.site, &case.stated.page);
+            stage.publish(one.token.clone(), std::mem::take(&mut one.site));
+            placed.insert(*position, one);
+        }
+        let Published { url, door, tokens } =
+            publish(stage, &self.windows[window], self.cases, &placed, manner, &self.watcher);
+        self.window_of.extend(tokens.into_iter().map(|token| (token, window)));
+        let first = if self.permissions(window).is_some() { door } else { url.clone() };
+        self.urls[window] = url;
+        first
+    }
+
+    /// Takes the documents of a window off the stage; its cases stay there until they are settled.
+    fn withdraw(&mut self, window: usize) {
+        let stage = self.setting.stage;
+        self.window_of.retain(|token, of| {
+            let stays = *of != window;
+            if !stays {
+                stage.withdraw(token);
+            }
+            stays
+        });
+    }
+
+    /// All that may be on the stage.
+    fn on_stage(&self) -> impl Iterator<Item = &Token> {
+        self.window_of.keys().chain(&self.tokens)
     }
 
     /// Loads the windows, a few at a time, and takes in what their documents report until all are done.
@@ -203,9 +227,8 @@ impl<'b> Batch<'b> {
         loop {
             while let Some((tab, window)) = self.next(&mut free, &mut waiting) {
                 tracing::debug!("tab {tab}: {}", self.windows[window]);
-                let Published { url, door, .. } = &self.published[window];
-                let url = if self.permissions(window).is_some() { door } else { url };
-                if let Err(error) = session.navigate(tab, url).await {
+                let url = self.publish(window);
+                if let Err(error) = session.navigate(tab, &url).await {
                     return Ok(End::Lost(error.to_string()));
                 }
                 tab_of.insert(window, tab);
@@ -231,6 +254,7 @@ impl<'b> Batch<'b> {
                         }
                         Ok(Step::Done(window)) => {
                             tracing::debug!("done: {}", self.windows[window]);
+                            self.withdraw(window);
                             free.extend(tab_of.remove(&window));
                         }
                     }
@@ -292,7 +316,7 @@ impl<'b> Batch<'b> {
             self.fail_node(window, 0, &format!("its permissions cannot be set: {error}"));
             return Ok(());
         }
-        session.navigate(tab, &self.published[window].url).await.map_err(|error| error.to_string())
+        session.navigate(tab, &self.urls[window]).await.map_err(|error| error.to_string())
     }
 
     /// Takes in a request of a document: its reports. Gives what has to be done about its window.
@@ -365,7 +389,7 @@ impl<'b> Batch<'b> {
         let case = self.cases[position];
         attempt.blocked()
             && self.setting.reasons.owed(case)
-            && !self.messages.has(&self.placed[position].token)
+            && !self.messages.has(&self.tokens[position])
             && self.setting.expectations.of(case).is_none()
     }
 
@@ -388,7 +412,7 @@ impl<'b> Batch<'b> {
         complete.sort_unstable();
         for position in complete {
             let Some((attempt, _)) = self.reported.remove(&position) else { continue };
-            let token = &self.placed[position].token;
+            let token = &self.tokens[position];
             self.await_requests(position, &attempt).await;
             let log = self.setting.stage.withdraw(token);
             let reason = self.messages.reason(self.setting.reasons, token);
@@ -403,7 +427,7 @@ impl<'b> Batch<'b> {
         if attempt.sent() && self.setting.expectations.of(case).is_none() {
             // Each step but the first has a mark in the log.
             let wanted = case.stated.then.wire.as_ref().map_or(0, Vec::len) + case.stated.when.len() - 1;
-            let token = &self.placed[position].token;
+            let token = &self.tokens[position];
             self.setting.stage.wait_for(token, STRAGGLER_LIMIT, |log| log.len() >= wanted).await;
         }
     }

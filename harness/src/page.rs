@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crosscheck_cases::{Case, Document, DocumentKind, Placed, feature};
@@ -97,7 +98,7 @@ pub(crate) fn publish(
     stage: &Stage,
     window: &Window,
     cases: &[&Case],
-    placed: &[Placed],
+    placed: &HashMap<usize, Placed>,
     manner: Manner,
     watcher: &mpsc::UnboundedSender<Exchange>,
 ) -> Published {
@@ -216,7 +217,7 @@ fn script(
     token: &Token,
     children: Vec<Value>,
     cases: &[&Case],
-    placed: &[Placed],
+    placed: &HashMap<usize, Placed>,
     manner: Manner,
 ) -> String {
     let origin = origin_of(window, node).map(|origin| origin.to_string()).unwrap_or_default();
@@ -227,8 +228,8 @@ fn script(
             json!({
                 "index": position,
                 "needs": cases[*position].stated.needs,
-                "steps": placed[*position].steps,
-                "mark": format!("{origin}/{}{MARK_PATH}", placed[*position].token),
+                "steps": placed[position].steps,
+                "mark": format!("{origin}/{}{MARK_PATH}", placed[position].token),
             })
         })
         .collect();

@@ -17,6 +17,8 @@ pub(crate) struct Window {
     pub(crate) frames: bool,
 }
 
+/// How many cases a window has at the most: it is published as a whole, with a script that names them all.
+const FULL: usize = 2500;
 /// From how many cases with frames on a page makes so many that a driver which attends to each is busy with nothing else.
 const MANY_FRAMES: usize = 24;
 
@@ -31,7 +33,7 @@ pub(crate) struct Node {
 }
 
 /// What to load for a list of cases: one document for each distinct one, together in one window where they have the
-/// same top-level page.
+/// same top-level page, as long as that is not full.
 pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     let mut window_of: HashMap<(&Document, bool, bool, bool), usize> = HashMap::new();
@@ -46,10 +48,15 @@ pub(crate) fn plan(cases: &[&Case]) -> Vec<Window> {
         let media = loads_media(case);
         // These keep drivers busy, which shall not make others wait.
         let frames = case.stated.when.iter().any(makes_frame);
-        let window = *window_of.entry((document.top(), opens_popups, media, frames)).or_insert_with(|| {
-            windows.push(Window { nodes: Vec::new(), opens_popups, media, frames });
-            windows.len() - 1
-        });
+        let key = (document.top(), opens_popups, media, frames);
+        let window = match window_of.get(&key) {
+            Some(window) if windows[*window].size() < FULL => *window,
+            _ => {
+                windows.push(Window { nodes: Vec::new(), opens_popups, media, frames });
+                window_of.insert(key, windows.len() - 1);
+                windows.len() - 1
+            }
+        };
         let node = node(&mut windows, window, document, &mut node_of);
         windows[window].nodes[node].cases.push(position);
     }
