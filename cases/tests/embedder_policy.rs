@@ -1,36 +1,24 @@
 //! The executable standard's rules on embedder policies predict the hand-written cases.
 
+mod support;
+
 use std::path::Path;
 use std::sync::LazyLock;
 
 use crosscheck_cases::standard::{
-    Answered, Checked, Client, Container, Containers, CreationUrl, Decided, Disposition, Embedded, EmbedderPolicy,
+    Answered, Checked, Client, Container, Containers, CreationUrl, Disposition, Embedded, EmbedderPolicy,
     EmbedderPolicyReport, EmbedderPolicyValue, FrameBlock, Origin, check_resource_policy, navigate,
 };
-use crosscheck_cases::{
-    Case, LoadProbe, Loader, Outcome, PageResult, Probe, ResultKind, Suite, WireMessage, outcome, requirement,
-};
+use crosscheck_cases::{Case, LoadProbe, Loader, Outcome, PageResult, Probe, ResultKind, Suite, WireMessage, outcome};
 use crosscheck_servers::Fields;
 use serde_json::{Value, json};
 use url::Url;
 
+use support::Followed;
+
 static SUITE: LazyLock<Suite> = LazyLock::new(|| {
     crosscheck_cases::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).expect("sound cases")
 });
-
-/// The rules that a prediction followed.
-#[derive(Default)]
-struct Followed(Vec<&'static str>);
-
-impl Followed {
-    fn take<T>(&mut self, decided: Decided<T>) -> T {
-        for id in &decided.follows {
-            assert!(requirement(id).is_some(), "{id}");
-        }
-        self.0.extend(decided.follows);
-        decided.outcome
-    }
-}
 
 fn url(text: &str) -> Url {
     Url::parse(text).expect("a sound URL")

@@ -1,26 +1,16 @@
 //! The executable standard's rules on cross-origin isolation predict the hand-written cases.
 
+mod support;
+
 use std::path::Path;
 use std::time::Duration;
 
-use crosscheck_cases::standard::{Client, Decided, Isolation, IsolationMode, Origin};
-use crosscheck_cases::{Case, Document, DocumentKind, Probe, requirement};
+use crosscheck_cases::standard::{Client, Isolation, IsolationMode, Origin};
+use crosscheck_cases::{Case, Document, DocumentKind, Probe};
 use serde_json::{Value, json};
 use url::Url;
 
-/// The rules that a prediction followed.
-#[derive(Default)]
-struct Followed(Vec<&'static str>);
-
-impl Followed {
-    fn take<T>(&mut self, decided: Decided<T>) -> T {
-        for id in &decided.follows {
-            assert!(requirement(id).is_some(), "{id}");
-        }
-        self.0.extend(decided.follows);
-        decided.outcome
-    }
-}
+use support::Followed;
 
 /// What a script sees, where that rests on isolation alone.
 fn predict(case: &Case, script: &str, followed: &mut Followed) -> Option<Value> {

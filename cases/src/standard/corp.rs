@@ -7,8 +7,8 @@ use super::embedder_policy::{
     Checked, Disposition, EmbedderPolicy, EmbedderPolicyReport, EmbedderPolicyValue, serialize_for_reporting,
 };
 use super::fetch::NetworkError;
-use super::opener_policy::Decided;
 use super::origin::Origin;
+use super::trace::Decided;
 use super::trace::Trace;
 
 /// A response under the check: of a no-cors request, or one that navigates a frame.

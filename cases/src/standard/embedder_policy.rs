@@ -6,7 +6,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::fetch::NetworkError;
-use super::opener_policy::Decided;
+use super::trace::Decided;
 
 /// *Embedder policy value*
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

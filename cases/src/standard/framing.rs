@@ -9,8 +9,8 @@ use super::csp::SourceList;
 use super::embedder_policy::{EmbedderPolicy, EmbedderPolicyReport};
 use super::fetch::NetworkError;
 use super::header_value::get_decode_split;
-use super::opener_policy::Decided;
 use super::origin::Origin;
+use super::trace::Decided;
 
 /// The document around a frame.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,10 @@ use url::Url;
 
 use super::client::Client;
 use super::embedder_policy::EmbedderPolicy;
-use super::opener_policy::{Decided, OpenerPolicy};
+use super::opener_policy::OpenerPolicy;
 use super::origin::Origin;
 use super::permissions_policy::is_allowed;
+use super::trace::Decided;
 use crate::{Document, DocumentKind};
 
 /// *Cross-origin isolation mode* of a browsing context group or an agent cluster.

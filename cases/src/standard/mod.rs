@@ -51,10 +51,10 @@ pub use framing::{Answered, Container, FrameBlock, Navigated, adheres_to_frame_o
 pub use isolation::{Isolation, IsolationMode};
 pub use lna::{Access, AddressSpace, Permission};
 pub use machine::{Answer, Failure, Machine, Message, MessageKind, Next, Received, SocketEvent};
-pub use opener_policy::{Decided, Governed, OpenerPolicy, switches_group};
+pub use opener_policy::{Governed, OpenerPolicy, switches_group};
 pub use origin::{Origin, registrable_domain};
 pub use perform::{Performance, perform};
 pub use request::Destination;
 pub use safelist::script_may_set;
 pub use sandboxing::{SandboxingFlag, SandboxingFlags, Target};
-pub use trace::Decision;
+pub use trace::{Decided, Decision};

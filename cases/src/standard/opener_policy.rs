@@ -5,6 +5,7 @@ use crosscheck_servers::Fields;
 
 use super::embedder_policy::{EmbedderPolicy, EmbedderPolicyValue};
 use super::origin::Origin;
+use super::trace::Decided;
 
 /// *Opener policy value*
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,15 +21,6 @@ pub enum OpenerPolicy {
     NoopenerAllowPopups,
     /// `same-origin` with an embedder policy that allows for isolation.
     SameOriginPlusCoep,
-}
-
-/// What was decided, with the ids of the requirements that it follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decided<T> {
-    /// The outcome.
-    pub outcome: T,
-    /// The requirements, in order.
-    pub follows: Vec<&'static str>,
 }
 
 impl OpenerPolicy {

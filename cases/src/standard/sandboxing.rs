@@ -3,7 +3,7 @@
 
 use crosscheck_servers::Fields;
 
-use super::opener_policy::Decided;
+use super::trace::Decided;
 
 /// A flag of a *sandboxing flag set*, as far as a page can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

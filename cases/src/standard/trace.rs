@@ -9,6 +9,15 @@ pub struct Decision {
     pub after: usize,
 }
 
+/// What was decided, with the ids of the requirements that it follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided<T> {
+    /// The outcome.
+    pub outcome: T,
+    /// The requirements, in order.
+    pub follows: Vec<&'static str>,
+}
+
 /// The rules that applied, in order. Every decision of the model goes through [`Trace::rule`].
 ///
 /// A rule that does not apply, because the agent does not keep it, lets the algorithm go the way of the most natural
