@@ -8,8 +8,7 @@ use super::embedder_policy::{
 };
 use super::fetch::NetworkError;
 use super::origin::Origin;
-use super::trace::Decided;
-use super::trace::Trace;
+use super::trace::{Decided, Trace};
 
 /// A response under the check: of a no-cors request, or one that navigates a frame.
 #[derive(Clone, Copy, Debug)]
