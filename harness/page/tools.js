@@ -28,12 +28,13 @@ function crosscheckTools() {
   const ready = (source, url) =>
     hear((event) => event.source === source && (url === undefined ? Boolean(readyAt(event)) : readyAt(event) === url));
 
-  // An iframe with these attributes, in the body of this document, once it fired `load`.
+  // An iframe with these attributes, in the body of this document, in a task after it fired `load`: during the event, the
+  // documents around it may count as still loading, and WebKit replaces entries of the history then.
   const frame = (attributes = {}) =>
     new Promise((loaded) => {
       const element = document.createElement("iframe");
       for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-      element.addEventListener("load", () => loaded(element), { once: true });
+      element.addEventListener("load", () => setTimeout(loaded, 0, element), { once: true });
       made.push(() => element.remove());
       (document.body || document.documentElement).append(element);
     });
