@@ -24,6 +24,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const STRAGGLER_LIMIT: Duration = Duration::from_secs(2);
 /// How many top-level pages are open at the same time.
 const TABS: usize = 2;
+/// How many more are used while all that is loaded has few cases, most of which wait for something.
+const MORE_TABS: usize = 6;
+const FEW_CASES: usize = 16;
 /// The tab that the browser starts with. WebKitGTK lets pages in no other one open pop-ups.
 const FOCUSED_TAB: usize = 0;
 
@@ -211,7 +214,7 @@ impl<'b> Batch<'b> {
         settle: &mut dyn FnMut(Settled) -> Result<(), RunError>,
     ) -> Result<End, RunError> {
         let mut waiting: Vec<usize> = (0..self.windows.len()).collect();
-        let tabs = if self.unasked { waiting.len() } else { TABS.min(waiting.len()) };
+        let tabs = if self.unasked { waiting.len() } else { (TABS + MORE_TABS).min(waiting.len()) };
         if self.unasked
             && let Err(error) = session.open_tabs(tabs).await
         {
@@ -225,7 +228,7 @@ impl<'b> Batch<'b> {
         looks.reset();
         let mut last_arrival = Instant::now();
         loop {
-            while let Some((tab, window)) = self.next(&mut free, &mut waiting) {
+            while let Some((tab, window)) = self.next(&mut free, &mut waiting, &tab_of) {
                 tracing::debug!("tab {tab}: {}", self.windows[window]);
                 let url = self.publish(window);
                 if let Err(error) = session.navigate(tab, &url).await {
@@ -293,9 +296,25 @@ impl<'b> Batch<'b> {
 
     /// Takes a free tab and a window that waits and may be loaded there. The browser's first tab has the focus, so it
     /// gets those that need it, before all others.
-    fn next(&self, free: &mut Vec<usize>, waiting: &mut Vec<usize>) -> Option<(usize, usize)> {
+    fn next(
+        &self,
+        free: &mut Vec<usize>,
+        waiting: &mut Vec<usize>,
+        tab_of: &HashMap<usize, usize>,
+    ) -> Option<(usize, usize)> {
+        let in_tabs = || tab_of.keys().map(|window| &self.windows[*window]);
+        let few = |window: usize| {
+            let cases: usize = in_tabs().map(Window::size).sum();
+            cases + self.windows[window].size() <= FEW_CASES && !in_tabs().any(Window::needs_focus)
+        };
         for at in (0..free.len()).rev() {
-            let fits = |window: &usize| free[at] == FOCUSED_TAB || !self.windows[*window].needs_focus();
+            let fits = |window: &usize| {
+                let needs_focus = self.windows[*window].needs_focus();
+                match free[at] {
+                    FOCUSED_TAB => true,
+                    tab => !needs_focus && (self.unasked || tab < TABS || few(*window)),
+                }
+            };
             if let Some(position) = waiting.iter().position(fits) {
                 return Some((free.remove(at), waiting.remove(position)));
             }
@@ -389,7 +408,7 @@ impl<'b> Batch<'b> {
         let case = self.cases[position];
         attempt.blocked()
             && self.setting.reasons.owed(case)
-            && !self.messages.has(&self.tokens[position])
+            && self.messages.reason(self.setting.reasons, &self.tokens[position]).is_none()
             && self.setting.expectations.of(case).is_none()
     }
 

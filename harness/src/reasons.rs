@@ -21,11 +21,6 @@ impl Messages {
         }
     }
 
-    /// Whether the engine said anything about a case.
-    pub(crate) fn has(&self, token: &Token) -> bool {
-        self.by_token.contains_key(token)
-    }
-
     /// Why the case was blocked, by the last telling message about it.
     pub(crate) fn reason(&self, reasons: &Reasons, token: &Token) -> Option<Reason> {
         let messages = self.by_token.get(token)?;
