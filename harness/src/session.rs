@@ -244,20 +244,22 @@ impl Session {
         self.overhear()
     }
 
-    /// Firefox's console service keeps only the last 250 messages: a listener, set at the first call, keeps them all.
+    /// Firefox's console service keeps only the last 250 messages: a listener, set at the first call, keeps them all. It
+    /// stands in the global object of Firefox's own modules: that of a window would not be found from another one.
     async fn firefox_console(&self) -> Result<Vec<String>, SessionError> {
         const SCRIPT: &str = "\
-            if (!window.crosscheckMessages) {\
-              window.crosscheckMessages = [];\
-              window.crosscheckListener = { observe(message) {\
+            const shared = Cu.getGlobalForObject(Services);\
+            if (!shared.crosscheckMessages) {\
+              const messages = (shared.crosscheckMessages = []);\
+              shared.crosscheckListener = { observe(message) {\
                 try {\
                   message.QueryInterface(Ci.nsIScriptError);\
-                  window.crosscheckMessages.push(`${message.category}: ${message.errorMessage}`);\
-                } catch { window.crosscheckMessages.push(String(message.message)); }\
+                  messages.push(`${message.category}: ${message.errorMessage}`);\
+                } catch { messages.push(String(message.message)); }\
               } };\
-              Services.console.registerListener(window.crosscheckListener);\
+              Services.console.registerListener(shared.crosscheckListener);\
             }\
-            return window.crosscheckMessages.splice(0);";
+            return shared.crosscheckMessages.splice(0);";
         within(self.client.issue_cmd(Command::post("moz/context", json!({"context": "chrome"})))).await?;
         let log = within(self.client.execute(SCRIPT, Vec::new())).await;
         within(self.client.issue_cmd(Command::post("moz/context", json!({"context": "content"})))).await?;
