@@ -26,6 +26,7 @@ const STRAGGLER_LIMIT: Duration = Duration::from_secs(2);
 const TABS: usize = 2;
 /// How many more are used while all that is loaded has few cases, most of which wait for something.
 const MORE_TABS: usize = 6;
+/// How many cases are few.
 const FEW_CASES: usize = 16;
 /// The tab that the browser starts with. WebKitGTK lets pages in no other one open pop-ups.
 const FOCUSED_TAB: usize = 0;
@@ -302,18 +303,16 @@ impl<'b> Batch<'b> {
         waiting: &mut Vec<usize>,
         tab_of: &HashMap<usize, usize>,
     ) -> Option<(usize, usize)> {
-        let in_tabs = || tab_of.keys().map(|window| &self.windows[*window]);
-        let few = |window: usize| {
-            let cases: usize = in_tabs().map(Window::size).sum();
-            cases + self.windows[window].size() <= FEW_CASES && !in_tabs().any(Window::needs_focus)
+        let loaded = || tab_of.keys().map(|window| &self.windows[*window]);
+        // How many cases a window may have to be loaded in one of the further tabs.
+        let room = match loaded().any(Window::needs_focus) {
+            true => 0,
+            false => FEW_CASES.saturating_sub(loaded().map(Window::size).sum()),
         };
         for at in (0..free.len()).rev() {
             let fits = |window: &usize| {
-                let needs_focus = self.windows[*window].needs_focus();
-                match free[at] {
-                    FOCUSED_TAB => true,
-                    tab => !needs_focus && (self.unasked || tab < TABS || few(*window)),
-                }
+                let (tab, window) = (free[at], &self.windows[*window]);
+                tab == FOCUSED_TAB || (!window.needs_focus() && (self.unasked || tab < TABS || window.size() <= room))
             };
             if let Some(position) = waiting.iter().position(fits) {
                 return Some((free.remove(at), waiting.remove(position)));
