@@ -6,11 +6,14 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::LazyLock;
 
-use crosscheck_cases::{Outcome, Recording, load};
+use crosscheck_cases::{Level, Outcome, Recording};
 use flate2::read::GzDecoder;
 
-const AGENTS: [&str; 3] = ["chromium", "firefox", "webkit"];
+use crate::support::SUITE;
+
+static RECORDINGS: LazyLock<[Recording; 3]> = LazyLock::new(|| ["chromium", "firefox", "webkit"].map(recording));
 
 fn recording(agent: &str) -> Recording {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/recordings/{agent}.json.gz"));
@@ -30,34 +33,37 @@ fn as_far_as_predicted(observed: &Outcome, predicted: &Outcome) -> Outcome {
     observed
 }
 
-#[test]
-fn the_model_agrees_with_the_recorded_observations_of_real_browsers() {
-    let suite = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("suite")).expect("a sound suite");
-    let recordings = AGENTS.map(recording);
-    let mut compared = 0;
-    let mut disagreements = Vec::new();
-    for case in &suite.cases {
-        let Some(prediction) = case.predict() else { continue };
-        let predicted = case.stated.recorded(&prediction.outcome);
-        for recording in &recordings {
+/// Holds each prediction against each observation of its case: what they disagree in, or nothing.
+fn comparisons() -> impl Iterator<Item = Option<String>> {
+    SUITE.cases.iter().flat_map(move |case| {
+        let predicted = case.predict().map(|prediction| case.stated.recorded(&prediction.outcome));
+        let compare = move |recording: &Recording| {
+            let predicted = predicted.as_ref()?;
             // A case that is new since the run has no observation yet.
-            let Some(observed) = recording.passed.get(&case.id) else { continue };
-            compared += 1;
-            let observed = &as_far_as_predicted(observed, &predicted);
-            let mut differences = observed.differences(&predicted);
+            let observed = &as_far_as_predicted(recording.passed.get(&case.id)?, predicted);
+            let mut differences = observed.differences(predicted);
             differences.extend(predicted.differences(observed));
             // Where the standard leaves both open, a browser may do either.
-            if let Some(first) = differences.first()
-                && case.stated.level == crosscheck_cases::Level::Required
-            {
-                disagreements.push(format!(
+            let first = differences.first().filter(|_| case.stated.level == Level::Required);
+            Some(first.map(|first| {
+                format!(
                     "{} in {} {}: {} observed {}, predicted {}",
                     case.id, recording.agent, recording.version, first.at, first.expected, first.observed
-                ));
-            }
-        }
-    }
-    assert!(compared > 40_000, "{compared}");
-    let shown: Vec<&str> = disagreements.iter().take(20).map(String::as_str).collect();
-    assert!(disagreements.is_empty(), "{} of {compared} disagree:\n{}", disagreements.len(), shown.join("\n"));
+                )
+            }))
+        };
+        RECORDINGS.iter().filter_map(compare)
+    })
+}
+
+/// At least as many comparisons are made, or the model has ceased to predict.
+const COMPARED: usize = 40_000;
+
+#[test]
+fn the_model_agrees_with_the_recorded_observations_of_real_browsers() {
+    let mut compared = 0;
+    let disagreements: Vec<String> = comparisons().inspect(|_| compared += 1).flatten().collect();
+    assert!(compared > COMPARED, "{compared}");
+    let shown = disagreements[..disagreements.len().min(20)].join("\n");
+    assert!(disagreements.is_empty(), "{} of {compared} disagree:\n{shown}", disagreements.len());
 }

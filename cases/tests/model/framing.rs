@@ -1,7 +1,5 @@
 //! The executable standard's rules on who may frame a document predict the hand-written cases.
 
-use std::path::Path;
-
 use crosscheck_cases::standard::{
     Answered, Client, Container, EmbedderPolicy, FrameBlock, Origin, SandboxingFlag, SandboxingFlags,
     adheres_to_frame_options, navigate,
@@ -10,6 +8,8 @@ use crosscheck_cases::{Case, Document, Probe, requirement};
 use crosscheck_servers::Fields;
 use serde_json::{Value, json};
 use url::Url;
+
+use crate::support::SUITE;
 
 fn origin_of(document: &Document) -> Origin {
     Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url))
@@ -81,10 +81,9 @@ fn predict(case: &Case, script: &str, followed: &mut Vec<&'static str>) -> Optio
 
 #[test]
 fn documents_are_framed_where_the_cases_say() {
-    let suite = crosscheck_cases::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).expect("sound cases");
     let (mut predicted, mut faults) = (0, Vec::new());
     let topics = ["csp/frame-ancestors/", "csp/x-frame-options/", "frames/x-frame-options/"];
-    for case in suite.cases.iter().filter(|case| topics.iter().any(|topic| case.id.starts_with(topic))) {
+    for case in SUITE.cases.iter().filter(|case| topics.iter().any(|topic| case.id.starts_with(topic))) {
         let [Probe::Evaluate(script, _)] = case.stated.when.as_slice() else { continue };
         let [result] = case.stated.then.page.as_slice() else { continue };
         let mut followed = Vec::new();

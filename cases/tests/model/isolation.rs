@@ -1,8 +1,5 @@
 //! The executable standard's rules on cross-origin isolation predict the hand-written cases.
 
-mod support;
-
-use std::path::Path;
 use std::time::Duration;
 
 use crosscheck_cases::standard::{Client, Isolation, IsolationMode, Origin};
@@ -10,7 +7,7 @@ use crosscheck_cases::{Case, Document, DocumentKind, Probe};
 use serde_json::{Value, json};
 use url::Url;
 
-use support::Followed;
+use crate::support::{Followed, SUITE};
 
 /// What a script sees, where that rests on isolation alone.
 fn predict(case: &Case, script: &str, followed: &mut Followed) -> Option<Value> {
@@ -52,9 +49,8 @@ fn predict(case: &Case, script: &str, followed: &mut Followed) -> Option<Value> 
 
 #[test]
 fn documents_and_workers_are_isolated_where_the_cases_say() {
-    let suite = crosscheck_cases::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).expect("sound cases");
     let (mut predicted, mut faults) = (0, Vec::new());
-    for case in suite.cases.iter().filter(|case| case.id.starts_with("coep/")) {
+    for case in SUITE.cases.iter().filter(|case| case.id.starts_with("coep/")) {
         let [Probe::Evaluate(script, _)] = case.stated.when.as_slice() else { continue };
         let [result] = case.stated.then.page.as_slice() else { continue };
         let mut followed = Followed::default();

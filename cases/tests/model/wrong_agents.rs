@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crosscheck_cases::Case;
 use crosscheck_cases::standard::consulted;
-use crosscheck_cases::{Case, load};
+
+use crate::support::SUITE;
 
 /// The rules that no hand-written case tells from their absence, with the reason.
 fn not_caught() -> BTreeMap<String, String> {
@@ -23,10 +25,9 @@ fn catches(case: &Case, rule: &str) -> bool {
 
 #[test]
 fn every_wrong_agent_is_caught_by_a_hand_written_case() {
-    let suite = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("suite")).expect("a sound suite");
     // A case in whose right course a rule does not apply cannot tell its absence.
     let mut by_rule: BTreeMap<String, Vec<&Case>> = BTreeMap::new();
-    for case in suite.cases.iter().filter(|case| !case.predicted) {
+    for case in SUITE.cases.iter().filter(|case| !case.predicted) {
         let Some(prediction) = case.predict() else { continue };
         // A case that is in dispute tells nothing.
         if !case.stated.then.differences(&prediction.outcome).is_empty() {

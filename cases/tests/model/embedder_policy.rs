@@ -1,24 +1,15 @@
 //! The executable standard's rules on embedder policies predict the hand-written cases.
 
-mod support;
-
-use std::path::Path;
-use std::sync::LazyLock;
-
 use crosscheck_cases::standard::{
     Answered, Checked, Client, Container, Containers, CreationUrl, Disposition, Embedded, EmbedderPolicy,
     EmbedderPolicyReport, EmbedderPolicyValue, FrameBlock, Origin, check_resource_policy, navigate,
 };
-use crosscheck_cases::{Case, LoadProbe, Loader, Outcome, PageResult, Probe, ResultKind, Suite, WireMessage, outcome};
+use crosscheck_cases::{Case, LoadProbe, Loader, Outcome, PageResult, Probe, ResultKind, WireMessage, outcome};
 use crosscheck_servers::Fields;
 use serde_json::{Value, json};
 use url::Url;
 
-use support::Followed;
-
-static SUITE: LazyLock<Suite> = LazyLock::new(|| {
-    crosscheck_cases::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).expect("sound cases")
-});
+use crate::support::{Followed, SUITE};
 
 fn url(text: &str) -> Url {
     Url::parse(text).expect("a sound URL")

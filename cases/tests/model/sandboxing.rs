@@ -1,14 +1,10 @@
 //! The executable standard's rules on sandboxing predict the hand-written cases.
 
-mod support;
-
-use std::path::Path;
-
 use crosscheck_cases::standard::{SandboxingFlag, SandboxingFlags, Target};
 use crosscheck_cases::{Case, Probe, requirement};
 use serde_json::{Value, json};
 
-use support::Followed;
+use crate::support::{Followed, SUITE};
 
 /// The values of the sandbox attributes that a script sets, in order.
 fn attributes(script: &str) -> Vec<String> {
@@ -85,10 +81,9 @@ fn predict(case: &Case, script: &str, followed: &mut Followed) -> Option<Value> 
 
 #[test]
 fn sandboxed_documents_are_kept_in_where_the_cases_say() {
-    let suite = crosscheck_cases::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).expect("sound cases");
     let mut predicted = 0;
     let mut faults = Vec::new();
-    for case in &suite.cases {
+    for case in &SUITE.cases {
         let [Probe::Evaluate(script, _)] = case.stated.when.as_slice() else { continue };
         let [result] = case.stated.then.page.as_slice() else { continue };
         let mut followed = Followed::default();

@@ -1,11 +1,11 @@
 //! The executable standard's rules on opener policies predict the hand-written cases.
 
-use std::path::Path;
-
 use crosscheck_cases::standard::{Client, Governed, OpenerPolicy, Origin, switches_group};
 use crosscheck_cases::{Case, DocumentKind, Probe, ResultKind, requirement};
 use serde_json::json;
 use url::Url;
+
+use crate::support::SUITE;
 
 /// The URL of the named pop-up that a script opens.
 fn opened_url(script: &str) -> Option<&str> {
@@ -38,10 +38,9 @@ fn governed(answers: &[(OpenerPolicy, Origin)]) -> Vec<Governed<'_>> {
 
 #[test]
 fn pop_ups_are_cut_off_where_the_cases_say() {
-    let suite = crosscheck_cases::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/suite"))).expect("sound cases");
     let mut predicted = 0;
     let mut faults = Vec::new();
-    for case in suite.cases.iter().filter(|case| case.id.starts_with("coop/")) {
+    for case in SUITE.cases.iter().filter(|case| case.id.starts_with("coop/")) {
         let page = &case.stated.page;
         let [Probe::Evaluate(script, _)] = case.stated.when.as_slice() else { continue };
         let Some(url) = opened_url(script) else { continue };

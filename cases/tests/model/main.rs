@@ -1,0 +1,13 @@
+//! The executable standard against what it is to agree with: observations of real browsers, hand-written cases, the
+//! inventory, and deliberately wrong copies of itself.
+
+mod embedder_policy;
+mod framing;
+mod isolation;
+mod not_modelled;
+mod opener_policy;
+mod predictions;
+mod recordings;
+mod sandboxing;
+mod support;
+mod wrong_agents;
