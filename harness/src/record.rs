@@ -103,8 +103,11 @@ pub(crate) fn merge(earlier: CaseRecord, later: CaseRecord) -> CaseRecord {
             .then(|| "not in every attempt; the standard leaves it to the browser".to_owned());
         return CaseRecord { note, attempts, ..passed.clone() };
     }
-    let note = match verdict {
-        Verdict::Flaky => Some(format!(
+    let known_flaky = [&earlier, &later].into_iter().find(|record| record.verdict == Verdict::Flaky);
+    let note = match (known_flaky, verdict) {
+        // It tells already what two attempts differed in.
+        (Some(flaky), _) => flaky.note.clone(),
+        (None, Verdict::Flaky) => Some(format!(
             "{} in one attempt, {} in another{}",
             earlier.verdict,
             later.verdict,
@@ -115,7 +118,7 @@ pub(crate) fn merge(earlier: CaseRecord, later: CaseRecord) -> CaseRecord {
                 .map(|one| format!(" ({}: expected {}, observed {})", one.at, one.expected, one.observed))
                 .unwrap_or_default()
         )),
-        _ => later.note.clone(),
+        (None, _) => later.note.clone(),
     };
     CaseRecord { verdict, note, attempts, ..later }
 }
@@ -136,6 +139,21 @@ mod tests {
             "observed": { "page": observed },
         }))
         .expect("a record")
+    }
+
+    #[test]
+    fn what_made_a_case_flaky_is_said_after_further_attempts() {
+        let mut wrong = record(Verdict::Fail, &json!(["network-error", "basic"]));
+        wrong.differences = serde_json::from_value(json!([{ "at": "page[0]", "expected": "a", "observed": "b" }]))
+            .expect("differences");
+        let passed = || record(Verdict::Pass, &json!(["timeout", "basic"]));
+        let merged = merge(passed(), merge(merge(wrong, passed()), passed()));
+        assert_eq!(merged.verdict, Verdict::Flaky);
+        assert_eq!(
+            merged.note.as_deref(),
+            Some("fail in one attempt, pass in another (page[0]: expected a, observed b)")
+        );
+        assert_eq!(merged.attempts, 4);
     }
 
     #[test]
