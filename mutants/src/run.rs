@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ pub(crate) fn run(built: &Built, mutants: &[usize], jobs: usize) -> Result<BTree
     if alone(&built.unit_tests, &built.folder, usize::MAX) != Fate::Survived {
         bail!("a unit test fails without any mutant");
     }
+    let tried = AtomicUsize::new(0);
     let first = spread(jobs, mutants.iter().copied(), |next| {
         let mut trier = Trier::start(&built.tests, &built.folder)?;
         let mut done = Vec::new();
@@ -124,6 +126,10 @@ pub(crate) fn run(built: &Built, mutants: &[usize], jobs: usize) -> Result<BTree
                 }
             };
             done.push((mutant, fate));
+            let tried = tried.fetch_add(1, Ordering::Relaxed) + 1;
+            if tried.is_multiple_of(100) {
+                eprintln!("  {tried} of {}", mutants.len());
+            }
         }
         Ok(done)
     })?;
