@@ -1,13 +1,14 @@
 //! Builds the model with all its mutants at once, without those that do not compile.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use miette::{IntoDiagnostic, Result, WrapErr, bail};
 use serde_json::Value;
 
-use crate::instrument::{Instrumented, Place, instrument};
+use crate::instrument::{Instrumented, instrument};
 use crate::list::Mutant;
 
 /// The switch, as the end of the crate's root.
@@ -88,8 +89,11 @@ fn write(path: &Path, text: &[u8]) -> Result<()> {
     std::fs::write(path, text).into_diagnostic().wrap_err_with(|| format!("{} cannot be written", path.display()))
 }
 
-/// Copies what git keeps to a folder of its own.
+/// Copies what git keeps to a folder of its own, in which nothing is left of an earlier copy.
 fn copy(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to).into_diagnostic()?;
+    }
     let listed = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(from)
@@ -120,8 +124,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     let root = PathBuf::from(TESTS).join("main.rs");
     let text = std::fs::read_to_string(from.join(&root)).into_diagnostic()?;
     let list = format!("\nconst TESTS: &[(&str, fn())] = &[\n{listed}];\n");
-    write(&to.join(root), [&text, &list, EACH].concat().as_bytes())?;
-    Ok(())
+    write(&to.join(root), [&text, &list, EACH].concat().as_bytes())
 }
 
 /// Builds everything; mutants that do not compile are left out until the rest does.
@@ -129,7 +132,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// # Errors
 ///
 /// When the project cannot be read, or does not compile for another cause than a mutant.
-pub(crate) fn build(project: &Path, copied: &Path, mutants: &[Mutant]) -> Result<Built> {
+pub(crate) fn build(project: &Path, work: &Path, mutants: &[Mutant]) -> Result<Built> {
+    let copied = &work.join("project");
     copy(project, copied)?;
     let mut unviable: BTreeMap<usize, String> = BTreeMap::new();
     let mut left: BTreeMap<usize, String> = BTreeMap::new();
@@ -151,34 +155,24 @@ pub(crate) fn build(project: &Path, copied: &Path, mutants: &[Mutant]) -> Result
             write(&copied.join(file), done.text.as_bytes())?;
             instrumented.insert(file, done);
         }
-        let (tests, errors) = compile(copied)?;
+        let (tests, errors) = compile(copied, &work.join("target"))?;
         if errors.is_empty() {
             let [tests, unit_tests] = tests;
             return Ok(Built { tests, unit_tests, folder: copied.join("cases"), unviable, left });
         }
         let (known, mut other) = (unviable.len() + left.len(), String::new());
         for error in errors {
-            let places = error.spans.iter().flat_map(|(file, at)| {
-                let of_file = instrumented.get(file).map_or([].as_slice(), |done| &done.places);
-                of_file.iter().map(move |place| (place, at))
-            });
-            let (mut own, mut whole): (Option<usize>, Option<&Place>) = (None, None);
-            for (place, at) in places {
-                if place.own.start <= at.start && at.end <= place.own.end {
-                    own = own.or(Some(place.mutant));
-                }
-                let length = |place: &Place| place.whole.len();
-                if place.whole.start <= at.start && at.end <= place.whole.end {
-                    whole = whole.filter(|before| length(before) <= length(place)).or(Some(place));
-                }
-            }
-            if let Some(mutant) = own {
-                unviable.insert(mutant, error.message);
-            } else if let Some(place) = whole {
-                let of_file = instrumented.values().flat_map(|done| &done.places);
-                let same = of_file.filter(|other| other.whole == place.whole);
-                let same: Vec<usize> = same.map(|other| other.mutant).collect();
-                left.extend(same.into_iter().map(|mutant| (mutant, error.message.clone())));
+            let of_file = |file: &PathBuf| instrumented.get(file).map_or([].as_slice(), |done| &done.places);
+            let is_in = |at: &Range<usize>, range: &Range<usize>| range.start <= at.start && at.end <= range.end;
+            let places =
+                error.spans.iter().flat_map(|(file, at)| of_file(file).iter().map(move |place| (file, place, at)));
+            let own = places.clone().find(|(_, place, at)| is_in(at, &place.own));
+            let around = places.filter(|(_, place, at)| is_in(at, &place.whole));
+            if let Some((_, place, _)) = own {
+                unviable.insert(place.mutant, error.message);
+            } else if let Some((file, innermost, _)) = around.min_by_key(|(_, place, _)| place.whole.len()) {
+                let same = of_file(file).iter().filter(|other| other.whole == innermost.whole);
+                left.extend(same.map(|other| (other.mutant, error.message.clone())));
             } else {
                 other.push_str(&error.rendered);
             }
@@ -195,15 +189,15 @@ struct CompileError {
     message: String,
     rendered: String,
     /// Files and ranges in bytes, the primary ones first.
-    spans: Vec<(PathBuf, std::ops::Range<usize>)>,
+    spans: Vec<(PathBuf, Range<usize>)>,
 }
 
 /// Compiles the tests: their executables and those of the unit tests, and the compiler's errors.
-fn compile(folder: &Path) -> Result<([PathBuf; 2], Vec<CompileError>)> {
+fn compile(folder: &Path, target: &Path) -> Result<([PathBuf; 2], Vec<CompileError>)> {
     let output = Command::new("cargo")
         .args(["test", "--profile", "mutants", "--package", "crosscheck-cases", "--lib", "--test", "model"])
         .args(["--no-run", "--message-format=json", "--quiet"])
-        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .env("CARGO_TARGET_DIR", target)
         .current_dir(folder)
         .stderr(Stdio::null())
         .output()

@@ -27,7 +27,7 @@ pub(crate) enum Fate {
     Survived,
 }
 
-/// A process that tries one mutant after another against the recordings, which it reads once.
+/// A process that tries one mutant after another against the model's tests, and reads suite and recordings once.
 struct Trier {
     child: Child,
     asks: ChildStdin,

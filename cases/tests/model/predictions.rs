@@ -1,9 +1,9 @@
 //! The executable standard agrees with every hand-written expectation.
 
-use crate::support::SUITE;
+use crate::support::{SUITE, all_agree};
 
 /// Holds each hand-written case against its prediction: what they disagree in, or nothing.
-pub(crate) fn comparisons() -> impl Iterator<Item = Option<String>> {
+fn comparisons() -> impl Iterator<Item = Option<String>> {
     SUITE.cases.iter().filter(|case| !case.predicted).filter_map(|case| {
         let predicted = case.predict()?.outcome;
         let mut differences = case.stated.then.differences(&predicted);
@@ -16,18 +16,7 @@ pub(crate) fn comparisons() -> impl Iterator<Item = Option<String>> {
     })
 }
 
-/// At least as many cases are predicted, or the model has ceased to predict.
-const COMPARED: usize = 3_000;
-
 #[test]
 fn predictions_agree_with_the_hand_written_expectations() {
-    let mut compared = 0;
-    let disagreements: Vec<String> = comparisons().inspect(|_| compared += 1).flatten().collect();
-    assert!(compared > COMPARED, "{compared}");
-    assert!(
-        disagreements.is_empty(),
-        "{} of {compared} disagree; one of the two is wrong:\n{}",
-        disagreements.len(),
-        disagreements.join("\n")
-    );
+    all_agree(comparisons(), 3_000);
 }

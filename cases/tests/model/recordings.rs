@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use crosscheck_cases::{Level, Outcome, Recording};
 use flate2::read::GzDecoder;
 
-use crate::support::SUITE;
+use crate::support::{SUITE, all_agree};
 
 static RECORDINGS: LazyLock<[Recording; 3]> = LazyLock::new(|| ["chromium", "firefox", "webkit"].map(recording));
 
@@ -56,14 +56,7 @@ fn comparisons() -> impl Iterator<Item = Option<String>> {
     })
 }
 
-/// At least as many comparisons are made, or the model has ceased to predict.
-const COMPARED: usize = 40_000;
-
 #[test]
 fn the_model_agrees_with_the_recorded_observations_of_real_browsers() {
-    let mut compared = 0;
-    let disagreements: Vec<String> = comparisons().inspect(|_| compared += 1).flatten().collect();
-    assert!(compared > COMPARED, "{compared}");
-    let shown = disagreements[..disagreements.len().min(20)].join("\n");
-    assert!(disagreements.is_empty(), "{} of {compared} disagree:\n{shown}", disagreements.len());
+    all_agree(comparisons(), 40_000);
 }

@@ -24,3 +24,17 @@ impl Followed {
         decided.outcome
     }
 }
+
+/// Every comparison finds nothing to disagree in, and there are more of them than this: fewer, and the model has ceased
+/// to predict.
+pub(crate) fn all_agree(comparisons: impl Iterator<Item = Option<String>>, least: usize) {
+    let mut compared = 0;
+    let disagreements: Vec<String> = comparisons.inspect(|_| compared += 1).flatten().collect();
+    assert!(compared > least, "{compared}");
+    let shown = disagreements[..disagreements.len().min(20)].join("\n");
+    assert!(
+        disagreements.is_empty(),
+        "{} of {compared} disagree; one of the two is wrong:\n{shown}",
+        disagreements.len()
+    );
+}
