@@ -389,13 +389,16 @@
     return { muted, threw: name, filename: event.filename, line: event.lineno };
   }
 
-  // Whether something drawn to a canvas taints it.
+  const NOTHING_DRAWN = "nothing drawn";
+
+  // Whether something drawn to a canvas taints it; a source that has no picture yet draws nothing and taints nothing.
   function isTainted(source) {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = 1;
     const context = canvas.getContext("2d");
     context.drawImage(source, 0, 0, 1, 1);
-    return isUnclean(context);
+    const unclean = isUnclean(context);
+    return unclean === false && context.getImageData(0, 0, 1, 1).data[3] === 0 ? NOTHING_DRAWN : unclean;
   }
 
   function isUnclean(context) {
@@ -529,13 +532,18 @@
       const loaded = whenLoaded(element, cleanups, () => (element.src = url), { load: "loadeddata" });
       return loaded.then(async (ended) => {
         if (ended.result !== "loaded") return ended;
-        // Some engines tell the size, and have a picture to draw, only after their own event.
-        while (name === "video" && element.videoWidth === 0) {
-          await new Promise((resolve) => element.addEventListener("resize", resolve, { once: true }));
-        }
+        if (name === "video") await untilDrawable(element);
         return { ...ended, seen: seen() };
       });
     };
+  }
+
+  // Engines may tell a video's size (WebKit) and have its first picture to draw (Chromium, whose compositor brings it) only
+  // after `loadeddata`. No event of all three tells of the picture: a frame callback is not called for one already shown.
+  async function untilDrawable(video) {
+    while (video.videoWidth === 0 || isTainted(video) === NOTHING_DRAWN) {
+      await new Promise((resolve) => setTimeout(resolve, 4));
+    }
   }
 
   // Puts markup into a frame of the page's own origin, whose load event waits for everything in it.
