@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crosscheck_servers::{
-    Behaviour, Counts, Fault, Fields, Framing, Message as Reply, Origin as TupleOrigin, Protocol, Request, Response,
-    Route, Token, WebSocketAction, read_response, respond,
+    Behaviour, Body, Counts, Fault, Fields, Framing, Message as Reply, Origin as TupleOrigin, Protocol, Request,
+    Response, Route, Token, WebSocketAction, read_response, respond,
 };
 
 use crate::placement::Placed;
 use crate::standard::{
-    Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Performance, Received, SocketEvent, perform,
+    Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Performance, Received, SocketEvent,
+    is_load_modelled, perform,
 };
 use crate::{Case, Outcome, PageResult, Probe, Reason, ResultKind, Stated, WireMessage, grade, strip_tokens};
 
@@ -32,8 +33,13 @@ impl Case {
         if self.stated.when.iter().any(|probe| matches!(probe, Probe::Evaluate(..))) {
             return Err("it evaluates a script");
         }
-        if self.stated.when.iter().any(|probe| matches!(probe, Probe::Load(..))) {
-            return Err("it loads something with an element");
+        for probe in &self.stated.when {
+            if let Probe::Load(_, options) = probe {
+                is_load_modelled(options)?;
+                if self.stated.given.values().any(|behaviour| loads_or_throws(behaviour)) {
+                    return Err("what it loads loads more, or throws");
+                }
+            }
         }
         if self.stated.when.iter().any(|probe| matches!(probe, Probe::Xhr(_, options) if options.abort == Some(true))) {
             return Err("whether an aborted request has left is a matter of time");
@@ -96,6 +102,17 @@ impl Prediction {
         });
         Outcome { page, wire: Some(wire), grade: self.outcome.grade, reason }
     }
+}
+
+/// Whether a body is a style sheet that names others, or a script that may throw or asks for more: the model knows static
+/// imports alone.
+fn loads_or_throws(behaviour: &Behaviour) -> bool {
+    let words = ["@import", "url(", "import(", "throw", "fetch(", "Image("];
+    let text = match &behaviour.body {
+        Body::Script(text) | Body::Style(text) | Body::Text(text) => text,
+        _ => "",
+    };
+    words.iter().any(|word| text.contains(word)) || behaviour.rules.iter().any(|rule| loads_or_throws(&rule.then))
 }
 
 /// The names of all header lines that a behaviour states, in lower case.

@@ -5,7 +5,7 @@ use url::Host;
 use super::client::Client;
 use super::lna::AddressSpace;
 use super::origin::Origin;
-use super::request::{Mode, Request};
+use super::request::{Destination, Mode, Request};
 use super::trace::Trace;
 
 /// Fetch, *bad port*.
@@ -32,8 +32,30 @@ pub(crate) fn is_bad_port(trace: &mut Trace, request: &Request) -> bool {
     !trace.rule("fetch.bad-port.3", true)
 }
 
-/// *Should fetching request be blocked as mixed content?*, for requests that are not upgraded. Requests that are meant
-/// for a local address are left to the local network access check.
+/// *Upgrade a mixed content request to a potentially trustworthy URL, if appropriate*, and local network access: a
+/// request that is meant for a local address is left as it is.
+pub(crate) fn upgrade_mixed_content(trace: &mut Trace, client: &Client, request: &mut Request) {
+    let media = match request.destination {
+        Destination::Image => !request.is_image_set,
+        Destination::Audio | Destination::Video => true,
+        _ => false,
+    };
+    let named = matches!(request.url().host(), Some(Host::Domain(_)));
+    if !media || !named || !client.prohibits_mixed_content || request.url().scheme() != "http" {
+        return;
+    }
+    let trustworthy = Origin::of(request.url()).is_potentially_trustworthy();
+    let local = request.target_space == Some(AddressSpace::Local) && trace.rule("lna.mixed-content.no-upgrade", true);
+    if trustworthy || local || !trace.rule("fetch.main-fetch.6", true) {
+        return;
+    }
+    // These URLs have a host, so this cannot fail.
+    let last = request.url_list.len() - 1;
+    let _ = request.url_list[last].set_scheme("https");
+}
+
+/// *Should fetching request be blocked as mixed content?* Requests that are meant for a local address are left to the
+/// local network access check.
 pub(crate) fn blocked_by_mixed_content(trace: &mut Trace, client: &Client, request: &Request) -> bool {
     let url = request.url();
     if !client.prohibits_mixed_content || url.scheme() != "http" || Origin::of(url).is_potentially_trustworthy() {
@@ -53,8 +75,8 @@ pub(crate) fn blocked_by_mixed_content(trace: &mut Trace, client: &Client, reque
     trace.rule("lna.mixed-content.unannotated", true)
 }
 
-/// *Should request be blocked by Content Security Policy?*, for connect-src.
+/// *Should request be blocked by Content Security Policy?*
 pub(crate) fn blocked_by_csp(trace: &mut Trace, client: &Client, request: &Request) -> bool {
-    let blocked = client.connect_policies.iter().any(|policy| !policy.allows(request.url(), request.redirect_count));
+    let blocked = client.content_policies.iter().any(|policies| policies.forbid(request));
     blocked && (request.mode != Mode::WebSocket || trace.rule("ws.handshake.1d", true))
 }

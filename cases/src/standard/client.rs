@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::csp::SourceList;
+use super::csp::ContentPolicies;
 use super::embedder_policy::{Containers, CreationUrl, EmbedderPolicy};
 use super::lna::{AddressSpace, Permission};
 use super::origin::Origin;
@@ -32,7 +32,7 @@ pub struct Client {
     pub(crate) referrer_policy: String,
     /// The embedder policy.
     pub embedder_policy: EmbedderPolicy,
-    pub(crate) connect_policies: Vec<SourceList>,
+    pub(crate) content_policies: Vec<ContentPolicies>,
     /// Whether it is a window (a worker otherwise).
     pub(crate) is_window: bool,
     /// The address space that it came from.
@@ -82,11 +82,12 @@ impl Client {
         .filter(|_| own != Origin::Opaque);
         let opens = document.kind == DocumentKind::Popup;
         let above = parent.as_ref().filter(|_| !opens);
-        let mut connect_policies = inherited.map_or_else(Vec::new, |parent| parent.connect_policies.clone());
-        connect_policies.extend(
-            document.fields().all("content-security-policy").flat_map(|value| {
-                SourceList::of(&value.decode(), &["connect-src", "default-src"], from_network.as_ref())
-            }),
+        let mut content_policies = inherited.map_or_else(Vec::new, |parent| parent.content_policies.clone());
+        content_policies.extend(
+            document
+                .fields()
+                .all("content-security-policy")
+                .map(|value| ContentPolicies { value: value.decode().into_owned(), own: from_network.clone() }),
         );
         let top = document.top().permissions;
         let is_secure_context = trustworthy && above.is_none_or(|parent| parent.is_secure_context);
@@ -108,7 +109,7 @@ impl Client {
                 .or_else(|| inherited.map(|parent| parent.referrer_policy.clone()))
                 .unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
             embedder_policy: embedder_policy(document, parent.as_ref(), is_secure_context),
-            connect_policies,
+            content_policies,
             is_window: !is_worker,
             address_space: match (inherited, document.own_origin()) {
                 (Some(parent), _) => parent.address_space,           // lna.html.inherit

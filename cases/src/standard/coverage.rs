@@ -6,13 +6,14 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 /// The text of every file of the model in which a rule can stand.
-const SOURCES: [&str; 27] = [
+const SOURCES: [&str; 28] = [
     include_str!("blocking.rs"),
     include_str!("client.rs"),
     include_str!("cookies.rs"),
     include_str!("corp.rs"),
     include_str!("cors_check.rs"),
     include_str!("csp.rs"),
+    include_str!("elements.rs"),
     include_str!("embedder_policy.rs"),
     include_str!("fetch.rs"),
     include_str!("fetch_metadata.rs"),

@@ -5,12 +5,37 @@ use url::{Host, Url};
 
 use super::header_value::percent_decode;
 use super::origin::Origin;
+use super::request::{Destination, Request};
 
 /// The value of a directive whose value is a source list.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceList {
     sources: Vec<String>,
     own: Option<Origin>,
+}
+
+/// A Content Security Policy header of a document.
+#[derive(Clone, Debug)]
+pub(crate) struct ContentPolicies {
+    pub(crate) value: String,
+    /// The *self-origin* of its policies.
+    pub(crate) own: Option<Origin>,
+}
+
+impl ContentPolicies {
+    /// Whether one of the policies forbids a request by the directive that is its *effective* one.
+    pub(crate) fn forbid(&self, request: &Request) -> bool {
+        let directives = match request.destination {
+            Destination::Empty => &["connect-src", "default-src"][..],
+            Destination::Script => &["script-src-elem", "script-src", "default-src"],
+            Destination::Style => &["style-src-elem", "style-src", "default-src"],
+            Destination::Image => &["img-src", "default-src"],
+            Destination::Font => &["font-src", "default-src"],
+            Destination::Audio | Destination::Video | Destination::Track => &["media-src", "default-src"],
+        };
+        let lists = SourceList::of(&self.value, directives, self.own.as_ref());
+        lists.iter().any(|list| !list.allows(request.url(), request.redirect_count))
+    }
 }
 
 impl SourceList {

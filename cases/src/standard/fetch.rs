@@ -5,7 +5,7 @@ use std::time::Duration;
 use crosscheck_servers::{ByteString, Fields};
 use url::{Host, Url};
 
-use super::blocking::{blocked_by_csp, blocked_by_mixed_content, is_bad_port};
+use super::blocking::{blocked_by_csp, blocked_by_mixed_content, is_bad_port, upgrade_mixed_content};
 use super::client::Client;
 use super::cookies::CookieJar;
 use super::header_value::{Extracted, extract_tokens};
@@ -185,7 +185,12 @@ impl UserAgent {
         if response.kind != ResponseType::Opaqueredirect {
             self.filter(request, &mut response); // main fetch 14
         }
-        mime_checks(&mut self.trace, request.destination, &response.received.headers)?; // main fetch 20
+        // Main fetch 20, which looks at the internal response.
+        if let Err(error) = mime_checks(&mut self.trace, request.destination, &response.received.headers)
+            && (response.kind != ResponseType::Opaque || self.trace.rule("fetch.main-fetch.20a", true))
+        {
+            return Err(error);
+        }
         let null_status = matches!(response.received.status, 101 | 103 | 204 | 205 | 304);
         if request.method == *"HEAD" && self.trace.rule("fetch.main-fetch.22a", true)
             || null_status && self.trace.rule("fetch.main-fetch.22b", true)
@@ -198,6 +203,7 @@ impl UserAgent {
 
     /// *Main fetch* up to its step 13, where it ends for a redirect.
     async fn main_fetch(&mut self, request: &mut Request) -> Result<Response, NetworkError> {
+        upgrade_mixed_content(&mut self.trace, &self.client, request); // 6
         self.should_be_blocked(request)?; // 7
         if request.referrer_policy.is_empty() && self.trace.rule("fetch.main-fetch.8", true) {
             request.referrer_policy.clone_from(&self.client.referrer_policy); // 8

@@ -11,6 +11,7 @@ mod corp;
 mod cors_check;
 mod coverage;
 mod csp;
+mod elements;
 mod embedder_policy;
 mod fetch;
 mod fetch_metadata;
@@ -43,6 +44,7 @@ mod xhr;
 pub use client::Client;
 pub use corp::{Embedded, check_resource_policy};
 pub use coverage::{consulted, modelled, not_modelled};
+pub(crate) use elements::is_modelled as is_load_modelled;
 pub use embedder_policy::{
     Checked, Containers, CreationUrl, Disposition, EmbedderPolicy, EmbedderPolicyReport, EmbedderPolicyValue,
 };

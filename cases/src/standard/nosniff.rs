@@ -19,7 +19,9 @@ pub(crate) fn mime_checks(trace: &mut Trace, destination: Destination, headers: 
             Some(_) => ("fetch.mime-block.5", false),
         };
         if trace.rule(requirement, true) == blocked {
-            return block(requirement);
+            // Where both checks would block, nothing shows which one did.
+            let also = is_nosniff(&mut Trace::default(), headers).then_some("nosniff");
+            return Err(NetworkError { also, ..NetworkError::new("wrong-type", requirement) });
         }
     }
     if !is_nosniff(trace, headers) {
@@ -37,7 +39,7 @@ pub(crate) fn mime_checks(trace: &mut Trace, destination: Destination, headers: 
         }
         (Destination::Style, None) if trace.rule("fetch.nosniff-block.5b", true) => block("fetch.nosniff-block.5b"),
         (Destination::Image, _) if !trace.rule("fetch.nosniff-block.6a", true) => block("fetch.nosniff-block.6a"),
-        (Destination::Empty | Destination::Font | Destination::Media, _)
+        (Destination::Empty | Destination::Font | Destination::Audio | Destination::Video | Destination::Track, _)
             if !trace.rule("fetch.nosniff-block.6b", true) =>
         {
             block("fetch.nosniff-block.6b")

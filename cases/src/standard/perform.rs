@@ -46,8 +46,9 @@ impl UserAgent {
             Probe::Beacon(url, options) => self.beacon_step(url, options).await,
             Probe::WebSocket(url, options) => self.websocket_step(url, options).await,
             Probe::Client(url, options) => (client_step(&self.wire, self.step, url, options).await, None),
-            // What script and elements do is not modelled; callers ask `is_modelled` first.
-            Probe::Evaluate(..) | Probe::Load(..) => (of_kind(ResultKind::Timeout), None),
+            Probe::Load(url, options) => self.load_step(url, options).await,
+            // What script does is not modelled; callers ask `is_modelled` first.
+            Probe::Evaluate(..) => (of_kind(ResultKind::Timeout), None),
         }
     }
 }

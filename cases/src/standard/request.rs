@@ -23,6 +23,8 @@ pub(crate) struct Request {
     /// The empty string, or a referrer policy.
     pub(crate) referrer_policy: String,
     pub(crate) destination: Destination,
+    /// Whether its *initiator* is "imageset".
+    pub(crate) is_image_set: bool,
     pub(crate) origin: Origin,
     pub(crate) tainting: Tainting,
     pub(crate) unsafe_request: bool,
@@ -110,8 +112,12 @@ pub enum Destination {
     Image,
     /// A font.
     Font,
-    /// Audio or video.
-    Media,
+    /// Audio.
+    Audio,
+    /// Video.
+    Video,
+    /// A text track of audio or video.
+    Track,
 }
 
 impl Destination {
@@ -122,7 +128,9 @@ impl Destination {
             Self::Style => "style",
             Self::Image => "image",
             Self::Font => "font",
-            Self::Media => "audio",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Track => "track",
         }
     }
 }
@@ -159,6 +167,7 @@ impl Request {
             referrer: Referrer::Client,
             referrer_policy: String::new(),
             destination: Destination::Empty,
+            is_image_set: false,
             origin,
             tainting: Tainting::Basic,
             unsafe_request: false,

@@ -8,6 +8,7 @@ mod not_modelled;
 mod opener_policy;
 mod predictions;
 mod recordings;
+mod required;
 mod sandboxing;
 mod support;
 mod wrong_agents;

@@ -8,7 +8,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crosscheck_cases::{Level, Outcome, Recording};
+use crosscheck_cases::{Case, Difference, Level, Outcome, Prediction, Recording};
 use flate2::read::GzDecoder;
 
 use crate::support::{SUITE, all_agree};
@@ -21,7 +21,7 @@ fn recording(agent: &str) -> Recording {
     serde_json::from_reader(BufReader::new(GzDecoder::new(file))).expect("a sound recording")
 }
 
-/// An observation without what the model leaves open (of WebSockets, event sources and failures).
+/// An observation without what the model leaves open (of WebSockets, event sources, loads and failures).
 fn as_far_as_predicted(observed: &Outcome, predicted: &Outcome) -> Outcome {
     let mut observed = observed.clone();
     for (seen, said) in observed.page.iter_mut().zip(&predicted.page) {
@@ -29,20 +29,45 @@ fn as_far_as_predicted(observed: &Outcome, predicted: &Outcome) -> Outcome {
         seen.status = seen.status.take().filter(|_| said.status.is_some());
         seen.events = seen.events.take().filter(|_| said.events.is_some());
         seen.body = seen.body.take().filter(|_| said.body.is_some());
+        // Whether a font that cannot be had throws, or is just not there, is not the same in all engines.
+        seen.error = seen.error.take().filter(|_| said.error.is_some());
+        seen.seen.retain(|name, _| said.seen.contains_key(name));
     }
     observed
+}
+
+/// Rules of which `ci/expectations` says that an engine does not keep them in loads. It shows in cases, too, that are about
+/// something else and do not state it.
+const BROKEN_IN_LOADS: [(&str, &str); 3] = [
+    ("chromium", "fetch.origin-header.4a"),
+    ("webkit", "fetch.origin-header.4a"),
+    ("webkit", "html.font.cors-required"),
+];
+
+fn differences(case: &Case, observed: &Outcome, predicted: &Prediction) -> Vec<Difference> {
+    let predicted = case.stated.recorded(&predicted.outcome);
+    let observed = as_far_as_predicted(observed, &predicted);
+    let mut differences = observed.differences(&predicted);
+    differences.extend(predicted.differences(&observed));
+    differences
 }
 
 /// Holds each prediction against each observation of its case: what they disagree in, or nothing.
 fn comparisons() -> impl Iterator<Item = Option<String>> {
     SUITE.cases.iter().flat_map(move |case| {
-        let predicted = case.predict().map(|prediction| case.stated.recorded(&prediction.outcome));
+        let predicted = case.predict();
         let compare = move |recording: &Recording| {
             let predicted = predicted.as_ref()?;
             // A case that is new since the run has no observation yet.
-            let observed = &as_far_as_predicted(recording.passed.get(&case.id)?, predicted);
-            let mut differences = observed.differences(predicted);
-            differences.extend(predicted.differences(observed));
+            let observed = recording.passed.get(&case.id)?;
+            let mut differences = differences(case, observed, predicted);
+            if !differences.is_empty() {
+                let broken = BROKEN_IN_LOADS.iter().filter(|(agent, _)| *agent == recording.agent);
+                let mut broken = broken.filter_map(|(_, rule)| case.predict_breaking(&[(*rule).to_owned()]));
+                if broken.any(|broken| self::differences(case, observed, &broken).is_empty()) {
+                    differences.clear();
+                }
+            }
             // Where the standard leaves both open, a browser may do either.
             let first = differences.first().filter(|_| case.stated.level == Level::Required);
             Some(first.map(|first| {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crosscheck_cases::standard::Decided;
-use crosscheck_cases::{Suite, requirement};
+use crosscheck_cases::{Case, Outcome, Suite, requirement};
 
 /// The project's own suite.
 pub(crate) static SUITE: LazyLock<Suite> = LazyLock::new(|| {
@@ -25,13 +25,23 @@ impl Followed {
     }
 }
 
+/// What a case states, without what the model leaves open of a load: what scripts throw or find when they look, and how
+/// long a sound is.
+pub(crate) fn stated_as_far_as_predicted(case: &Case, predicted: &Outcome) -> Outcome {
+    let mut stated = case.stated.then.clone();
+    for (seen, said) in stated.page.iter_mut().zip(&predicted.page) {
+        seen.seen.retain(|name, _| said.seen.contains_key(name));
+    }
+    stated
+}
+
 /// Every comparison finds nothing to disagree in, and there are more of them than this: fewer, and the model has ceased
 /// to predict.
 pub(crate) fn all_agree(comparisons: impl Iterator<Item = Option<String>>, least: usize) {
     let mut compared = 0;
     let disagreements: Vec<String> = comparisons.inspect(|_| compared += 1).flatten().collect();
     assert!(compared > least, "{compared}");
-    let shown = disagreements[..disagreements.len().min(20)].join("\n");
+    let shown = disagreements[..disagreements.len().min(60)].join("\n");
     assert!(
         disagreements.is_empty(),
         "{} of {compared} disagree; one of the two is wrong:\n{shown}",
