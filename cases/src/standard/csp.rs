@@ -183,6 +183,10 @@ mod tests {
             let policies = SourceList::of(policy, &["connect-src", "default-src"], Some(&own));
             assert_eq!(policies.iter().all(|policy| policy.allows(&url, 0)), allowed, "{policy} {url}");
         }
+        // Where a redirect led is not to be learnt from paths.
+        let url = Url::parse("https://a.test/y").expect("a URL");
+        let lists = SourceList::of("connect-src a.test/x", &["connect-src"], Some(&own));
+        assert_eq!([0, 1].map(|redirects| lists[0].allows(&url, redirects)), [false, true]);
         assert!(SourceList::of("img-src 'none'", &["connect-src"], Some(&own)).is_empty());
     }
 

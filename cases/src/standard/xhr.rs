@@ -291,7 +291,26 @@ mod tests {
             let performed = perform_on_page(&probe, "", |_| answered.clone());
             assert_eq!(performed.page.result, result, "{probe} {answered:?}");
             assert_eq!(performed.page.status, Some(0), "{probe} {answered:?}");
+            let texts = [&performed.page.status_text, &performed.page.url, &performed.page.body];
+            assert_eq!(texts.map(Option::as_deref), [Some(""); 3], "{probe} {answered:?}");
             assert_eq!(performed.page.events, events.as_deref().map(strings), "{probe} {answered:?}");
+        }
+    }
+
+    #[test]
+    fn a_synchronous_request_throws_when_nothing_comes_of_it() {
+        let performed =
+            perform_on_page(&json!({ "xhr": "/", "sync": true }), "", |_| Answer::Failed(Failure::Connection));
+        assert_eq!(performed.page, exception("NetworkError"));
+    }
+
+    #[test]
+    fn get_and_head_go_without_a_body() {
+        for (method, body) in [("GET", ""), ("HEAD", ""), ("PUT", "a")] {
+            let probe = json!({ "xhr": "/", "method": method, "body": "a" });
+            let performed = perform_on_page(&probe, "", |_| answer(200, &[], ""));
+            assert_eq!(performed.sent[0].body, body.as_bytes(), "{method}");
+            assert_eq!(performed.sent[0].headers.contains("content-type"), !body.is_empty(), "{method}");
         }
     }
 
