@@ -71,6 +71,7 @@ impl CookieJar {
             same_site: SameSite::Unset,
             expires: None,
         };
+        let mut domain = String::new();
         let mut has_path = false;
         let mut has_max_age = false;
         let mut none = false;
@@ -87,20 +88,13 @@ impl CookieJar {
                         value.clone_into(&mut cookie.path);
                     }
                 }
-                "domain" if !value.is_empty() => {
-                    let domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase();
-                    if !domain_matches(host, &domain) || psl::domain_str(&domain).is_none() && domain != host {
-                        return;
-                    }
-                    cookie.host_only = psl::domain_str(&domain).is_none();
-                    cookie.domain = domain;
-                }
+                "domain" => domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase(),
                 "max-age" => {
                     if let Ok(seconds) = value.parse::<i64>() {
                         has_max_age = true;
                         cookie.expires = Some(match u64::try_from(seconds) {
-                            Ok(seconds) if seconds > 0 => now.saturating_add(Duration::from_secs(seconds)),
-                            _ => Duration::ZERO,
+                            Ok(seconds) => now.saturating_add(Duration::from_secs(seconds)),
+                            Err(_) => Duration::ZERO,
                         });
                     }
                 }
@@ -115,6 +109,14 @@ impl CookieJar {
                 }
                 _ => {}
             }
+        }
+        // The last one counts, and an empty one is as good as none.
+        if !domain.is_empty() {
+            if !domain_matches(host, &domain) || psl::domain_str(&domain).is_none() && domain != host {
+                return;
+            }
+            cookie.host_only = psl::domain_str(&domain).is_none();
+            cookie.domain = domain;
         }
         let begins = |text: &[u8], prefix: &[u8]| {
             text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -183,8 +185,8 @@ impl CookieJar {
     }
 }
 
-/// Whether an Expires date lies in the past. The model has no calendar: dates of cases lie many years away on either
-/// side.
+/// Whether an Expires date lies in the past. The model has no calendar but the year, and takes 2024 for the first that is
+/// not over: dates of cases lie many years away on either side.
 fn is_past_date(value: &str) -> bool {
     let year = value.split([' ', '-']).filter(|part| part.len() == 4).find_map(|part| part.parse::<u16>().ok());
     year.is_some_and(|year| year < 2024)
@@ -226,6 +228,14 @@ mod tests {
             ("https://a.page.test/", "a=1; Domain=page.test", "https://b.page.test/", any, Some("a=1")),
             ("https://a.page.test/", "a=1; Domain=test", "https://a.page.test/", any, None),
             ("https://a.page.test/", "a=1; Domain=other.test", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "a=1; Domain=other.test", "https://other.test/", any, None),
+            ("https://a.page.test/", "a=1; Domain=test", "https://test/", any, None),
+            ("https://test/", "a=1; Domain=test", "https://test/", any, Some("a=1")),
+            ("https://a.page.test/", "a=1; Partitioned", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "a=1; Partitioned; Secure", "https://a.page.test/", any, Some("a=1")),
+            ("https://a.page.test/", "a=1; SameSite=None", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "__Secure-a=1", "https://a.page.test/", any, None),
+            ("https://a.page.test/", "__Secure-a=1; Secure", "https://a.page.test/", any, Some("__Secure-a=1")),
             ("https://a.page.test/", "a=1; Secure", "http://a.page.test/", any, None),
             ("http://a.page.test/", "a=1; Secure", "https://a.page.test/", any, None),
             ("https://a.page.test/", "a=1,b=2", "https://a.page.test/", any, Some("a=1,b=2")),
@@ -245,6 +255,97 @@ mod tests {
             let header =
                 jar.header(&mut Trace::default(), &url(sent_to), mode, Duration::ZERO).map(|value| value.to_string());
             assert_eq!(header.as_deref(), sent, "{line} of {set_at} to {sent_to}");
+        }
+    }
+
+    #[test]
+    fn attributes_decide_whether_a_cookie_is_kept_and_where_it_goes() {
+        for (line, to_itself, to_sibling) in [
+            ("a=1\t2", Some("a=1\t2"), None),
+            ("a=1\u{1}2", None, None),
+            ("a=1\u{7f}", None, None),
+            ("a=1; Domain=", Some("a=1"), None),
+            ("a=1; Domain=.", Some("a=1"), None),
+            ("a=1; Domain=page.test; Domain=", Some("a=1"), None),
+            ("a=1; Domain=other.test; Domain=.PAGE.test", Some("a=1"), Some("a=1")),
+            ("a=1; Domain=page.test; Domain=other.test", None, None),
+            ("a=1; Expires=Sun, 31 Dec 2023 23:59:59 GMT", None, None),
+            ("a=1; Expires=Mon, 01 Jan 2024 00:00:00 GMT", Some("a=1"), None),
+            ("a=1; Expires=Thu, 01-Jan-2099 00:00:00 GMT", Some("a=1"), None),
+            ("a=1; Expires=nonsense", Some("a=1"), None),
+            ("a=1; Max-Age=-1", None, None),
+            ("a=1; Max-Age=nonsense", Some("a=1"), None),
+            ("a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT", Some("a=1"), None),
+            ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=60", Some("a=1"), None),
+            ("a=1; Max-Age=0; Expires=Thu, 01 Jan 2099 00:00:00 GMT", None, None),
+        ] {
+            let mut jar = CookieJar::default();
+            jar.store(&line.into(), &url("https://a.page.test/"), SameSiteMode::Strict, Duration::ZERO);
+            let sent = |to: &str| {
+                let header = jar.header(&mut Trace::default(), &url(to), SameSiteMode::Strict, Duration::ZERO);
+                header.map(|value| value.to_string())
+            };
+            assert_eq!(sent("https://a.page.test/").as_deref(), to_itself, "{line:?}");
+            assert_eq!(sent("https://b.page.test/").as_deref(), to_sibling, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_gives_way_to_one_of_its_name_domain_and_path_and_keeps_its_place() {
+        const PAGE: &str = "https://page.test/";
+        for (stored, sent) in [
+            (&[(PAGE, "a=1"), (PAGE, "b=2"), (PAGE, "a=3")][..], "a=3; b=2"),
+            (&[(PAGE, "a=1; Domain=page.test"), (PAGE, "a=2; Domain=page.test")], "a=2"),
+            (&[(PAGE, "a=1; Path=/x"), (PAGE, "a=2; Path=/x"), (PAGE, "a=3; Path=/")], "a=2; a=3"),
+            (&[(PAGE, "a=1"), (PAGE, "a=2; Domain=page.test")], "a=1; a=2"),
+            (
+                &[
+                    ("https://w.page.test/", "a=1; Domain=page.test"),
+                    ("https://w.page.test/", "a=2; Domain=w.page.test"),
+                ],
+                "a=1",
+            ),
+            // What has died leaves its place.
+            (&[(PAGE, "a=1"), (PAGE, "b=2"), (PAGE, "a=; Max-Age=0"), (PAGE, "a=3")], "b=2; a=3"),
+            (&[(PAGE, "a=1"), (PAGE, "b=2"), (PAGE, "a=; Max-Age=-1"), (PAGE, "a=3")], "b=2; a=3"),
+            (&[(PAGE, "a=1; Max-Age=0"), (PAGE, "b=2"), (PAGE, "a=3")], "b=2; a=3"),
+        ] {
+            let mut jar = CookieJar::default();
+            for (from, line) in stored {
+                jar.store(&(*line).into(), &url(from), SameSiteMode::Strict, Duration::ZERO);
+            }
+            let header =
+                jar.header(&mut Trace::default(), &url("https://page.test/x"), SameSiteMode::Strict, Duration::ZERO);
+            assert_eq!(header.expect("a cookie").to_string(), sent, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn protected_cookies_are_not_taken_from_other_sites() {
+        for (line, mode, is_kept) in [
+            ("a=1", SameSiteMode::Unset, true),
+            ("a=1; SameSite=Lax", SameSiteMode::Unset, false),
+            ("a=1; SameSite=Strict", SameSiteMode::Unset, false),
+            ("a=1; SameSite=None; Secure", SameSiteMode::Unset, true),
+            ("a=1; SameSite=Lax", SameSiteMode::Strict, true),
+        ] {
+            let mut jar = CookieJar::default();
+            jar.store(&line.into(), &url("https://page.test/"), mode, Duration::ZERO);
+            let header =
+                jar.header(&mut Trace::default(), &url("https://page.test/"), SameSiteMode::Strict, Duration::ZERO);
+            assert_eq!(header.is_some(), is_kept, "{line} {mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_lives_as_long_as_its_max_age_from_when_it_was_set() {
+        let mut jar = CookieJar::default();
+        let (page, set_at) = (url("https://page.test/"), Duration::from_secs(100));
+        jar.store(&"a=1; Max-Age=60".into(), &page, SameSiteMode::Strict, set_at);
+        for (after, is_sent) in [(0, true), (59, true), (60, false), (61, false)] {
+            let now = set_at + Duration::from_secs(after);
+            let header = jar.header(&mut Trace::default(), &page, SameSiteMode::Strict, now);
+            assert_eq!(header.is_some(), is_sent, "after {after} seconds");
         }
     }
 }

@@ -79,9 +79,9 @@ impl SourceList {
         if source.eq_ignore_ascii_case("'self'") {
             return self.own.as_ref().is_some_and(|own| is_own(own, url));
         }
-        let own_scheme = self.own.as_ref().and_then(Origin::scheme).map(|scheme| scheme.as_str());
         if source == "*" {
-            return matches!(url.scheme(), "http" | "https") || own_scheme == Some(url.scheme());
+            // The scheme of its own is one of these as well.
+            return matches!(url.scheme(), "http" | "https");
         }
         if let Some(scheme) = source.strip_suffix(':') {
             return scheme_matches(scheme, url.scheme());
@@ -89,6 +89,7 @@ impl SourceList {
         if source.starts_with('\'') {
             return false;
         }
+        let own_scheme = self.own.as_ref().and_then(Origin::scheme).map(|scheme| scheme.as_str());
         let (scheme, rest) = match source.split_once("://") {
             Some((scheme, rest)) => (Some(scheme), rest),
             None => (None, source),
@@ -100,10 +101,8 @@ impl SourceList {
             Some(at) => (&rest[..at], &rest[at..]),
             None => (rest, ""),
         };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, Some(port)),
-            _ => (authority, None),
-        };
+        // An IPv6 address falls apart here, but matches nothing anyway.
+        let (host, port) = authority.rsplit_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
         host_matches(host, url)
             && port_matches(port, url)
             && (redirects > 0 || path.is_empty() || path_matches(path, url.path()))
@@ -155,7 +154,8 @@ fn is_own(own: &Origin, url: &Url) -> bool {
     let default = |scheme: Scheme| if scheme == Scheme::Https { 443 } else { 80 };
     let same_port =
         own.port == target.port || (own.port == default(own.scheme) && target.port == default(target.scheme));
-    own.host == target.host && same_port && (target.scheme == Scheme::Https || own.scheme == Scheme::Http)
+    // With one port the two differ in their schemes alone.
+    own.host == target.host && same_port && target.scheme == Scheme::Https
 }
 
 /// *scheme-part match*
@@ -192,7 +192,15 @@ mod tests {
             ("connect-src a.test/x%20y", "https://a.test/x y", true),
             ("connect-src a.test/x", "https://a.test/x/y", false),
             ("connect-src a.test/x/", "https://a.test/x/y", true),
+            ("connect-src a.test/x/", "https://a.test/x/y/z", true),
+            ("connect-src a.test/x/", "https://a.test/x", false),
+            ("connect-src a.test/x/y/", "https://a.test/x", false),
             ("connect-src a.test:8443", "https://a.test/", false),
+            ("connect-src *", "https://a.test/", true),
+            ("connect-src *", "http://a.test/", true),
+            ("connect-src *", "data:,x", false),
+            ("connect-src *a.test", "https://aa.test/", false),
+            ("connect-src https://[::1]:443", "https://[::1]/", false),
             ("default-src 'none'", "https://page.test/", false),
             ("connect-src", "https://page.test/", false),
         ] {
@@ -200,6 +208,64 @@ mod tests {
             let policies = SourceList::of(policy, &["connect-src", "default-src"], Some(&own));
             assert_eq!(policies.iter().all(|policy| policy.allows(&url, 0)), allowed, "{policy} {url}");
         }
+        // Where a redirect led is not to be learnt from paths.
+        let url = Url::parse("https://a.test/y").expect("a URL");
+        let lists = SourceList::of("connect-src a.test/x", &["connect-src"], Some(&own));
+        assert_eq!([0, 1].map(|redirects| lists[0].allows(&url, redirects)), [false, true]);
         assert!(SourceList::of("img-src 'none'", &["connect-src"], Some(&own)).is_empty());
+    }
+
+    #[test]
+    fn a_page_s_own_origin_may_be_reached_more_securely_but_not_less() {
+        for (own, url, allowed) in [
+            ("https://page.test", "https://page.test/a", true),
+            ("https://page.test", "http://page.test/", false),
+            ("https://page.test:8443", "http://page.test:8443/", false),
+            ("https://page.test:8443", "https://page.test/", false),
+            ("http://page.test", "https://page.test/", true),
+            ("http://page.test", "http://page.test:8080/", false),
+            ("http://page.test", "https://page.test:8443/", false),
+            ("http://page.test:8443", "https://page.test:8443/", true),
+            ("http://page.test:8080", "https://page.test/", false),
+            ("http://page.test", "https://other.test/", false),
+            ("http://page.test", "data:,x", false),
+        ] {
+            let (own, url) = (Url::parse(own).expect("a URL"), Url::parse(url).expect("a URL"));
+            let lists = SourceList::of("connect-src 'self'", &["connect-src"], Some(&Origin::of(&own)));
+            assert_eq!(lists[0].allows(&url, 0), allowed, "{own} {url}");
+        }
+    }
+
+    #[test]
+    fn paths_match_whole_or_by_their_beginning_where_they_end_in_a_slash() {
+        for (pattern, path, matches) in [
+            ("/", "", true),
+            ("/", "/", true),
+            ("/", "/x", true),
+            ("/x", "", false),
+            ("/x", "/x", true),
+            ("/x", "/x/", false),
+            ("/x/", "/x/y/z", true),
+            ("/x/y/", "/x", false),
+            ("/%78", "/x", true),
+        ] {
+            assert_eq!(path_matches(pattern, path), matches, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn what_a_source_list_names() {
+        for (list, hosts, own_origin) in [
+            ("", false, false),
+            ("'none'", false, false),
+            ("'SELF'", false, true),
+            ("https://a.test", true, false),
+            ("https:", true, false),
+            ("*", true, false),
+            ("'self' a.test", true, true),
+        ] {
+            let lists = SourceList::of(&format!("frame-ancestors {list}"), &["frame-ancestors"], None);
+            assert_eq!((lists[0].names_hosts(), lists[0].names_own_origin()), (hosts, own_origin), "{list}");
+        }
     }
 }

@@ -262,3 +262,107 @@ fn lists(headers: &Fields, own: Option<&Origin>) -> Vec<SourceList> {
         .flat_map(|value| SourceList::of(&value.decode(), &["frame-ancestors"], own))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standard::EmbedderPolicyValue;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("a URL")
+    }
+
+    fn origin(text: &str) -> Origin {
+        Origin::of(&url(text))
+    }
+
+    const PAGE: &str = "https://page.test";
+    const OTHER: &str = "https://other.test";
+
+    #[test]
+    fn values_of_frame_options_are_read_and_named() {
+        let (page, other) = (origin(PAGE), origin(OTHER));
+        for (values, ancestors, destination, outcome, follows) in [
+            (&[][..], &[&page][..], &page, true, &["html.xfo.absent"][..]),
+            (&["DENY"], &[], &page, true, &["html.xfo.top-level"]),
+            (&["DENY"], &[&page], &page, false, &["html.xfo.deny", "html.xfo.outcome"]),
+            (&["deny"], &[&page], &page, false, &["html.xfo.case", "html.xfo.deny", "html.xfo.outcome"]),
+            (&["foo"], &[&page], &page, true, &["html.xfo.invalid-single"]),
+            (
+                &["DENY", "DENY"],
+                &[&page],
+                &page,
+                false,
+                &["html.xfo.two-headers", "html.xfo.duplicate", "html.xfo.deny", "html.xfo.outcome"],
+            ),
+            (
+                &["DENY", "SAMEORIGIN"],
+                &[&page],
+                &page,
+                false,
+                &["html.xfo.two-headers", "html.xfo.conflict", "html.xfo.outcome"],
+            ),
+            (&["SAMEORIGIN"], &[&page, &page], &page, true, &["html.xfo.sameorigin.ok"]),
+            (&["SAMEORIGIN"], &[&page, &other], &page, false, &["html.xfo.sameorigin.grandparent", "html.xfo.outcome"]),
+            (&["SAMEORIGIN"], &[&other], &page, false, &["html.xfo.sameorigin.parent-cross", "html.xfo.outcome"]),
+            (&["SAMEORIGIN"], &[&page], &Origin::Opaque, false, &["html.xfo.sameorigin.sandboxed", "html.xfo.outcome"]),
+        ] {
+            let headers = values.iter().map(|value| ("X-Frame-Options".into(), (*value).into())).collect();
+            let ancestors: Vec<Origin> = ancestors.iter().map(|ancestor| (*ancestor).clone()).collect();
+            let decided = adheres_to_frame_options(&headers, &ancestors, destination);
+            assert_eq!(decided.outcome, outcome, "{values:?} {ancestors:?}");
+            assert_eq!(decided.follows, follows, "{values:?} {ancestors:?}");
+        }
+    }
+
+    /// A navigation through these URLs, all of whose answers may be embedded by all, under the embedder policy
+    /// require-corp for the document and `within` around it: whether the embedder policy blocks it, and what it follows.
+    fn navigated(urls: &[&str], within: EmbedderPolicyValue, is_secure_context: bool) -> (bool, Vec<&'static str>) {
+        let policy = EmbedderPolicy { value: within, ..EmbedderPolicy::default() };
+        let origins = [origin(PAGE)];
+        let container = Container { policy: &policy, is_secure_context, origins: &origins };
+        let headers = [
+            ("Cross-Origin-Embedder-Policy".into(), "require-corp".into()),
+            ("Cross-Origin-Resource-Policy".into(), "cross-origin".into()),
+        ]
+        .into_iter()
+        .collect();
+        let urls: Vec<Url> = urls.iter().map(|text| url(text)).collect();
+        let answers: Vec<Answered<'_>> = urls.iter().map(|url| Answered { url, headers: &headers }).collect();
+        let decided = navigate(Some(container), &answers, &Origin::of(answers[answers.len() - 1].url));
+        assert_eq!(decided.outcome.answers, answers.len());
+        (matches!(decided.outcome.blocked, Some(FrameBlock::EmbedderPolicy(_))), decided.follows)
+    }
+
+    #[test]
+    fn an_embedder_policy_counts_where_the_document_and_all_around_it_are_secure() {
+        use EmbedderPolicyValue::RequireCorp;
+
+        for (url, is_secure_context, is_blocked) in
+            [(OTHER, true, false), (OTHER, false, true), ("http://other.test", true, true)]
+        {
+            let (blocked, follows) = navigated(&[url], RequireCorp, is_secure_context);
+            assert_eq!(blocked, is_blocked, "{url} {is_secure_context}");
+            assert_eq!(follows.contains(&"html.coep.parse.insecure"), is_blocked, "{follows:?}");
+            assert_eq!(follows.contains(&"html.coep.nested.mixed-ok"), !is_blocked, "{follows:?}");
+        }
+    }
+
+    #[test]
+    fn redirects_of_a_frame_are_checked_under_an_embedder_policy() {
+        use EmbedderPolicyValue::{Credentialless, RequireCorp, UnsafeNone};
+
+        for (urls, within, redirects) in [
+            (&[OTHER][..], RequireCorp, 0),
+            (&[OTHER], UnsafeNone, 0),
+            (&[OTHER, PAGE], RequireCorp, 1),
+            (&[OTHER, PAGE, OTHER], Credentialless, 2),
+            (&[OTHER, PAGE], UnsafeNone, 0),
+        ] {
+            let (blocked, follows) = navigated(urls, within, true);
+            assert!(!blocked, "{urls:?} {within:?}");
+            let named = follows.iter().filter(|id| **id == "html.coep.nested.redirect-corp").count();
+            assert_eq!(named, redirects, "{urls:?} {within:?}");
+        }
+    }
+}

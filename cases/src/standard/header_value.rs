@@ -256,4 +256,82 @@ mod tests {
         assert_eq!(essence(&["text/html", "*/*", "nonsense"]), Some("text/html".to_owned()));
         assert_eq!(essence(&["nonsense"]), None);
     }
+
+    #[test]
+    fn what_a_loose_list_of_tokens_follows() {
+        const GRAMMAR: &str = "fetch.cors-abnf.acam";
+        const LINES: &str = "fetch.extract-header-list-values.4.3";
+        // The last is what an agent makes of it that does not keep the last requirement named.
+        for (values, named, without) in [
+            (&["a,b"][..], &[][..], None),
+            (&[""], &[GRAMMAR], Some(Extracted::Failure)),
+            (&["a, b"], &[GRAMMAR], Some(Extracted::Failure)),
+            (&["a,,b"], &[GRAMMAR], Some(Extracted::Failure)),
+            (&["a", "b"], &[LINES], Some(Extracted::Values(vec!["a".into()]))),
+            (&["a", "b", "c"], &[LINES], Some(Extracted::Values(vec!["a".into()]))),
+            (&[], &["fetch.extract-header-list-values.1"], Some(Extracted::Values(Vec::new()))),
+            (&["a b"], &["fetch.extract-header-list-values.4.2"], Some(Extracted::Values(Vec::new()))),
+        ] {
+            let headers = lines("X", values);
+            let mut trace = Trace::default();
+            let right = extract_tokens(&mut trace, &headers, "x", GRAMMAR);
+            assert_eq!(trace.requirements(), named, "{values:?}");
+            if let Some(broken) = named.last() {
+                let mut agent = Trace::breaking([(*broken).to_owned()]);
+                let wrong = extract_tokens(&mut agent, &headers, "x", GRAMMAR);
+                assert_ne!(wrong, right, "{values:?}");
+                assert_eq!(Some(wrong), without, "{values:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn percent_signs_decode_before_two_hex_digits_alone() {
+        for (text, decoded) in [
+            ("", ""),
+            ("abc", "abc"),
+            ("xab", "xab"),
+            ("a%20b", "a b"),
+            ("%41%6A", "Aj"),
+            ("%2541", "%41"),
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz", "%zz"),
+            ("%+4", "%+4"),
+            ("%%41", "%A"),
+        ] {
+            assert_eq!(percent_decode(text), decoded.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_charset_carries_over_to_later_types_of_the_same_essence() {
+        for (values, charset) in [
+            (&["text/html;charset=a", "text/html"][..], Some("a")),
+            (&["text/html;charset=a", "text/html;charset=b"], Some("b")),
+            (&["text/html;charset=a", "text/html;charset=b", "text/html"], Some("a")),
+            (&["text/html;charset=a", "text/plain"], None),
+            (&["text/html;charset=a", "text/plain", "text/html"], None),
+            (&["text/html"], None),
+        ] {
+            let mime = extract_mime_type(&lines("Content-Type", values)).expect("a type");
+            assert_eq!(mime.get_parameter("charset"), charset, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_a_javascript_type() {
+        for (text, expected) in [
+            ("text/javascript", true),
+            ("TEXT/JAVASCRIPT;charset=utf-8", true),
+            ("application/ecmascript", true),
+            ("text/jscript", true),
+            ("text/javascript1.5", true),
+            ("text/javascript1.6", false),
+            ("application/json", false),
+            ("text/plain", false),
+        ] {
+            assert_eq!(is_javascript(&parse_mime_type(text).expect("a type")), expected, "{text}");
+        }
+    }
 }

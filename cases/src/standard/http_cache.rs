@@ -113,3 +113,92 @@ impl HttpCache {
         self.0.retain(|stored| stored.slot.partition != slot.partition || stored.slot.url != slot.url);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        lines.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    fn slot(partition: &str, url: &str) -> Slot {
+        Slot { partition: partition.into(), method: "GET".into(), url: Url::parse(url).expect("a URL") }
+    }
+
+    fn response(status: u16, body: &str, headers: &[(&str, &str)]) -> Received {
+        Received {
+            status,
+            headers: fields(headers),
+            body: body.as_bytes().to_vec(),
+            complete: true,
+            ..Received::default()
+        }
+    }
+
+    const A: &str = "https://page.test/a";
+    const B: &str = "https://page.test/b";
+    const FRESH: (&str, &str) = ("Cache-Control", "max-age=60");
+
+    #[test]
+    fn what_is_whole_and_of_use_is_stored_unless_forbidden() {
+        for (status, complete, headers, is_stored) in [
+            (200, true, &[FRESH][..], true),
+            (404, true, &[FRESH], true),
+            (200, true, &[("ETag", "\"1\"")], true),
+            (200, true, &[("Last-Modified", "Thu, 01 Jan 1970 00:00:00 GMT")], true),
+            (200, true, &[FRESH, ("Vary", "X, Y")], true),
+            (200, true, &[], false),
+            (200, false, &[FRESH], false),
+            (206, true, &[FRESH], false),
+            (302, true, &[FRESH], false),
+            (500, true, &[FRESH], false),
+            (200, true, &[FRESH, ("Cache-Control", "No-Store")], false),
+            (200, true, &[FRESH, ("Vary", "*")], false),
+            (200, true, &[FRESH, ("Vary", "X, *")], false),
+        ] {
+            let mut cache = HttpCache::default();
+            assert!(cache.is_empty());
+            let received = Received { complete, ..response(status, "", headers) };
+            cache.store(slot("p", A), &Fields::new(), &received, Duration::ZERO);
+            assert_eq!(cache.is_empty(), !is_stored, "{status} {complete} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_is_replaced_by_one_for_the_same_url_and_the_same_values_of_what_vary_names() {
+        let mut cache = HttpCache::default();
+        for (url, x, body) in [(A, "1", "first"), (A, "2", "second"), (B, "1", "third"), (A, "1", "fourth")] {
+            let received = response(200, body, &[FRESH, ("Vary", "X")]);
+            cache.store(slot("p", url), &fields(&[("X", x)]), &received, Duration::ZERO);
+        }
+        const VARY: &str = "fetch.network-or-cache.8.26";
+        for (broken, url, x, body, is_named) in [
+            ("", A, "1", Some("fourth"), false),
+            ("", A, "2", Some("second"), true),
+            ("", B, "1", Some("third"), false),
+            ("", A, "3", None, true),
+            ("", B, "2", None, true),
+            (VARY, A, "3", Some("fourth"), false),
+        ] {
+            let mut trace = Trace::breaking([broken.to_owned()]);
+            let found = cache.select(&mut trace, &slot("p", url), &fields(&[("X", x)]));
+            assert_eq!(found.map(|stored| stored.response.body.clone()), body.map(Into::into), "{url} {x}");
+            assert_eq!(trace.requirements().contains(&VARY), is_named, "{url} {x}");
+        }
+        assert!(cache.select(&mut Trace::default(), &slot("q", A), &fields(&[("X", "1")])).is_none());
+    }
+
+    #[test]
+    fn invalidation_is_of_one_url_in_one_partition() {
+        let mut cache = HttpCache::default();
+        for (partition, url) in [("p", A), ("p", B), ("q", A)] {
+            cache.store(slot(partition, url), &Fields::new(), &response(200, "", &[FRESH]), Duration::ZERO);
+        }
+        cache.invalidate(&Slot { method: "POST".into(), ..slot("p", A) });
+        for (partition, url, is_left) in [("p", A, false), ("p", B, true), ("q", A, true)] {
+            let found = cache.select(&mut Trace::default(), &slot(partition, url), &Fields::new());
+            assert_eq!(found.is_some(), is_left, "{partition} {url}");
+        }
+    }
+}

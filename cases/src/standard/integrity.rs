@@ -37,6 +37,7 @@ mod tests {
     use super::*;
 
     const HELLO: &str = "sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+    const HELLO_384: &str = "sha384-WeF0h3dEjGnea4ANejO7+5/xtGPkQ1TDVTvNucZm+pASWjx5+QOXvfX2oT3oKGhP";
 
     #[test]
     fn the_strongest_hash_counts() {
@@ -45,6 +46,9 @@ mod tests {
             (HELLO.replace("sha256", "SHA256"), true),
             (HELLO.replace("LPJN", "LPJM"), false),
             (format!("{HELLO} sha512-AAAA"), false),
+            (HELLO_384.to_owned(), true),
+            (format!("sha256-AAAA {HELLO_384}"), true),
+            (format!("{HELLO} sha384-AAAA"), false),
             (format!("{HELLO} sha256-AAAA"), true),
             (format!("{HELLO}?option"), true),
             ("md5-AAAA".to_owned(), true),

@@ -37,6 +37,8 @@ mod request;
 mod request_class;
 mod safelist;
 mod sandboxing;
+#[cfg(test)]
+mod testing_a;
 mod trace;
 mod websocket;
 mod xhr;

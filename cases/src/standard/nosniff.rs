@@ -66,3 +66,104 @@ fn is_nosniff(trace: &mut Trace, headers: &Fields) -> bool {
     let odd = first.is_empty() || is(first.trim_matches('"'));
     odd && !trace.rule("fetch.nosniff.3d", true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOSNIFF: &[&str] = &["nosniff"];
+
+    fn headers(content_type: Option<&str>, options: &[&str]) -> Fields {
+        let types = content_type.into_iter().map(|value| ("Content-Type".into(), value.into()));
+        types.chain(options.iter().map(|value| ("X-Content-Type-Options".into(), (*value).into()))).collect()
+    }
+
+    fn agent(broken: &str) -> Trace {
+        Trace::breaking([broken.to_owned()])
+    }
+
+    #[test]
+    fn scripts_and_style_sheets_need_a_type_that_fits_and_others_need_none() {
+        use Destination::{Empty, Font, Image, Media, Script, Style};
+
+        // Which requirement blocks, and which ones are named.
+        for (destination, content_type, options, blocked_by, named) in [
+            (Script, None, &[][..], None, &["fetch.mime-block.2", "fetch.nosniff.2"][..]),
+            (Script, Some("nonsense"), &[], None, &["fetch.mime-block.2", "fetch.nosniff.2"]),
+            (Script, Some("audio/mpeg"), &[], Some("fetch.mime-block.4a"), &["fetch.mime-block.4a"]),
+            (Script, Some("image/png"), &[], Some("fetch.mime-block.4a"), &["fetch.mime-block.4a"]),
+            (Script, Some("video/mp4"), NOSNIFF, Some("fetch.mime-block.4a"), &["fetch.mime-block.4a"]),
+            (Script, Some("text/csv;charset=utf-8"), &[], Some("fetch.mime-block.4b"), &["fetch.mime-block.4b"]),
+            (Script, Some("text/html"), &[], None, &["fetch.mime-block.5", "fetch.nosniff.2"]),
+            (Style, Some("image/png"), &[], None, &["fetch.nosniff.2"]),
+            (Script, Some("text/javascript"), NOSNIFF, None, &["fetch.mime-block.5"]),
+            (
+                Script,
+                Some("text/html"),
+                NOSNIFF,
+                Some("fetch.nosniff-block.4a"),
+                &["fetch.mime-block.5", "fetch.nosniff-block.4a"],
+            ),
+            (Script, None, NOSNIFF, Some("fetch.nosniff-block.4b"), &["fetch.mime-block.2", "fetch.nosniff-block.4b"]),
+            (Style, Some("TEXT/CSS;charset=utf-8"), NOSNIFF, None, &[]),
+            (Style, Some("text/plain"), NOSNIFF, Some("fetch.nosniff-block.5a"), &["fetch.nosniff-block.5a"]),
+            (Style, None, NOSNIFF, Some("fetch.nosniff-block.5b"), &["fetch.nosniff-block.5b"]),
+            (Image, Some("text/html"), NOSNIFF, None, &["fetch.nosniff-block.6a"]),
+            (Image, None, NOSNIFF, None, &["fetch.nosniff-block.6a"]),
+            (Empty, Some("text/html"), NOSNIFF, None, &["fetch.nosniff-block.6b"]),
+            (Font, None, NOSNIFF, None, &["fetch.nosniff-block.6b"]),
+            (Media, Some("text/csv"), NOSNIFF, None, &["fetch.nosniff-block.6b"]),
+        ] {
+            let case = format!("{destination:?} {content_type:?} {options:?}");
+            let mut trace = Trace::default();
+            let blocked = mime_checks(&mut trace, destination, &headers(content_type, options)).err();
+            assert_eq!(blocked.map(|error| error.requirement), blocked_by, "{case}");
+            assert_eq!(trace.requirements(), named, "{case}");
+        }
+    }
+
+    #[test]
+    fn agents_without_a_check_do_its_opposite() {
+        use Destination::{Font, Image, Script, Style};
+
+        for (broken, destination, content_type, options, is_blocked) in [
+            ("fetch.mime-block.2", Script, None, &[][..], true),
+            ("fetch.mime-block.4a", Script, Some("image/png"), &[], false),
+            ("fetch.mime-block.4b", Script, Some("text/csv"), &[], false),
+            ("fetch.mime-block.5", Script, Some("text/html"), &[], true),
+            ("fetch.nosniff-block.4a", Script, Some("text/html"), NOSNIFF, false),
+            ("fetch.nosniff-block.4b", Script, None, NOSNIFF, false),
+            ("fetch.nosniff-block.5a", Style, Some("text/plain"), NOSNIFF, false),
+            ("fetch.nosniff-block.5b", Style, None, NOSNIFF, false),
+            ("fetch.nosniff-block.6a", Image, Some("text/html"), NOSNIFF, true),
+            ("fetch.nosniff-block.6b", Font, Some("text/html"), NOSNIFF, true),
+        ] {
+            let result = mime_checks(&mut agent(broken), destination, &headers(content_type, options));
+            assert_eq!(result.is_err(), is_blocked, "without {broken}");
+        }
+    }
+
+    #[test]
+    fn nosniff_is_looked_for_in_the_first_value_only() {
+        for (options, is_set, named) in [
+            (&[][..], false, Some("fetch.nosniff.2")),
+            (&["nosniff"], true, None),
+            (&["NoSniff"], true, Some("fetch.nosniff.3a")),
+            (&["nosniff, foo"], true, Some("fetch.nosniff.3b")),
+            (&["foo, nosniff"], false, Some("fetch.nosniff.3b")),
+            (&["nosniff", "foo"], true, Some("fetch.nosniff.3c")),
+            (&["foo", "nosniff"], false, Some("fetch.nosniff.3c")),
+            (&[""], false, Some("fetch.nosniff.3d")),
+            (&["\"nosniff\""], false, Some("fetch.nosniff.3d")),
+            (&["foo"], false, None),
+            (&["foo, bar"], false, None),
+        ] {
+            let (mut trace, headers) = (Trace::default(), headers(None, options));
+            assert_eq!(is_nosniff(&mut trace, &headers), is_set, "{options:?}");
+            assert_eq!(trace.requirements(), named.as_slice(), "{options:?}");
+            if let Some(named) = named {
+                assert_eq!(is_nosniff(&mut agent(named), &headers), !is_set, "{options:?} without {named}");
+            }
+        }
+    }
+}

@@ -152,4 +152,34 @@ mod tests {
             assert_eq!(origin(url).is_potentially_trustworthy(), trustworthy, "{url}");
         }
     }
+
+    #[test]
+    fn the_servers_speak_http_2_where_the_name_says_so() {
+        for (url, http2) in [
+            ("https://h2.page.test", true),
+            ("https://h2-a.page.test", true),
+            ("http://h2.page.test", false),
+            ("https://page.test", false),
+            ("https://h2a.page.test", false),
+            ("https://a.h2.test", false),
+            ("data:,x", false),
+        ] {
+            assert_eq!(origin(url).has_http2(), http2, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_dot_at_the_end_stays_with_the_registrable_domain() {
+        for (host, domain) in [
+            ("a.b.page.test", Some("page.test")),
+            ("a.page.test.", Some("page.test.")),
+            ("page.test.", Some("page.test.")),
+            ("test", None),
+            ("github.io.", None),
+            ("127.0.0.1", None),
+            ("[::1]", None),
+        ] {
+            assert_eq!(registrable_domain(host), domain, "{host}");
+        }
+    }
 }

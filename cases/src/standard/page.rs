@@ -246,12 +246,108 @@ fn event_stream(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::standard::testing_a::{answer, perform_on_page};
+    use crate::standard::{Answer, Failure, Received};
 
     #[test]
     fn lines_of_an_event_stream_end_in_three_ways() {
         assert_eq!(event_stream("data: a\rdata: b\r\r"), ["a\nb"]);
         assert_eq!(event_stream("data:a\r\n\r\ndata:b\n\n"), ["a", "b"]);
         assert_eq!(event_stream("event: x\ndata:a\n\n: c\ndata: b\n\ndata: open"), ["b"]);
+    }
+
+    #[test]
+    fn which_headers_of_a_response_are_readable() {
+        const FORBIDDEN: &str = "fetch.forbidden-response-header-name.a";
+        const NOT_BY_LISTING: &str = "fetch.cors-safelisted-response-header-name.forbidden";
+        for (name, exposed, readable, named) in [
+            ("set-cookie", None, false, &[FORBIDDEN][..]),
+            ("set-cookie", Some(&[][..]), false, &[FORBIDDEN]),
+            ("set-cookie", Some(&["Set-Cookie"]), false, &[FORBIDDEN, NOT_BY_LISTING]),
+            ("set-cookie2", Some(&["set-cookie2"]), false, &["fetch.forbidden-response-header-name.b", NOT_BY_LISTING]),
+            ("x-a", None, true, &[]),
+            ("x-a", Some(&["X-A"]), true, &["fetch.cors-safelisted-response-header-name.listed"]),
+            ("x-a", Some(&["x-b"]), false, &["fetch.cors-safelisted-response-header-name.unlisted"]),
+            ("pragma", Some(&[]), true, &["fetch.cors-safelisted-response-header-name.pragma"]),
+        ] {
+            let mut response = Response::new(Received::default(), Vec::new());
+            response.exposed = exposed.map(|names: &[&str]| names.iter().map(|name| (*name).into()).collect());
+            let mut trace = Trace::default();
+            assert_eq!(is_readable(&mut trace, &response, name), readable, "{name} {exposed:?}");
+            assert_eq!(trace.requirements(), named, "{name} {exposed:?}");
+        }
+        let mut response = Response::new(Received::default(), Vec::new());
+        response.exposed = Some(vec!["set-cookie".into()]);
+        assert!(is_readable(&mut Trace::breaking([NOT_BY_LISTING.to_owned()]), &response, "set-cookie"));
+    }
+
+    #[test]
+    fn an_error_status_rejects_no_promise() {
+        const RESOLVES: &str = "fetch.fetch-method.12.5";
+        for (status, is_error) in [(200, false), (399, false), (400, true), (404, true), (500, true)] {
+            let probe = json!({ "fetch": "/" });
+            let right = perform_on_page(&probe, "", |_| answer(status, &[], ""));
+            assert_eq!((right.page.result, right.page.status), (ResultKind::Response, Some(status)));
+            assert_eq!(right.names(RESOLVES), is_error, "{status}");
+            let wrong = perform_on_page(&probe, RESOLVES, |_| answer(status, &[], ""));
+            let result = if is_error { ResultKind::NetworkError } else { ResultKind::Response };
+            assert_eq!(wrong.page.result, result, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_event_source_that_wants_more_than_there_is_sees_an_error() {
+        for (stream, messages, events) in [
+            ("data: a\n\n", None, &["open", "message a"][..]),
+            ("data: a\n\n", Some(2), &["open", "message a", "error 0"]),
+            ("data: a\n\ndata: b\n\n", Some(2), &["open", "message a", "message b"]),
+            ("data: a\n\ndata: b\n\n", Some(1), &["open", "message a"]),
+            ("", None, &["open", "error 0"]),
+        ] {
+            let probe = json!({ "eventSource": "/", "messages": messages });
+            let performed =
+                perform_on_page(&probe, "", |_| answer(200, &[("Content-Type", "text/event-stream")], stream));
+            assert_eq!(
+                performed.page.events.as_deref(),
+                Some(&*events.iter().map(|event| (*event).to_owned()).collect::<Vec<_>>()),
+                "{stream:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_beacon_holds_64_kibibytes() {
+        const QUOTA: &str = "fetch.network-or-cache.8.10a";
+        for (broken, length, is_sent, exactly) in [
+            ("", 65_535, true, false),
+            ("", 65_536, true, true),
+            ("", 65_537, false, false),
+            (QUOTA, 65_537, true, false),
+        ] {
+            let probe = json!({ "beacon": "/", "body": { "fill": length } });
+            let performed = perform_on_page(&probe, broken, |_| answer(204, &[], ""));
+            let result = if is_sent { ResultKind::Sent } else { ResultKind::NetworkError };
+            assert_eq!(performed.page.result, result, "{length}");
+            assert_eq!(performed.sent.len(), usize::from(is_sent), "{length}");
+            assert_eq!(performed.blocked.and_then(|error| error.class), (!is_sent).then_some("keepalive-quota"));
+            assert_eq!(performed.names(QUOTA), !is_sent, "{length}");
+            assert_eq!(performed.names("fetch.network-or-cache.8.10b"), exactly, "{length}");
+        }
+    }
+
+    #[test]
+    fn no_page_sees_what_becomes_of_a_beacon() {
+        for (answered, reason) in [
+            (answer(204, &[], ""), None),
+            (Answer::Never, None),
+            (Answer::Failed(Failure::Connection), Some("connection-failed")),
+        ] {
+            let performed = perform_on_page(&json!({ "beacon": "/" }), "", |_| answered.clone());
+            assert_eq!(performed.page, of_kind(ResultKind::Sent), "{answered:?}");
+            assert_eq!(performed.blocked.and_then(|error| error.class), reason, "{answered:?}");
+        }
     }
 }

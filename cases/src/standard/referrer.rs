@@ -127,3 +127,81 @@ fn written(trace: &mut Trace, origin: ByteString) -> ByteString {
     }
     origin
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Document;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("a URL")
+    }
+
+    const PAGE: &str = "https://page.test/";
+    const OTHER: &str = "https://other.test/";
+    const INSECURE: &str = "http://page.test/";
+
+    fn referer_of(source: &str, policy: &str, target: &str) -> Option<String> {
+        let client = Client::of(&Document::page("https://page.test"), "/");
+        let mut request = Request::new(url(target), client.origin.clone());
+        request.referrer = Referrer::Url(Box::new(url(source)));
+        policy.clone_into(&mut request.referrer_policy);
+        referer(&request, &client).map(String::from)
+    }
+
+    #[test]
+    fn policies_show_all_of_a_url_or_its_origin_or_nothing() {
+        let (all, origin) = (Some("https://page.test/a?b"), Some(PAGE));
+        // To the same origin, to another, and to one that is less secure.
+        for (policy, same, other, insecure) in [
+            ("no-referrer", None, None, None),
+            ("no-referrer-when-downgrade", all, all, None),
+            ("same-origin", all, None, None),
+            ("origin", origin, origin, origin),
+            ("strict-origin", origin, origin, None),
+            ("origin-when-cross-origin", all, origin, origin),
+            ("strict-origin-when-cross-origin", all, origin, None),
+            ("unsafe-url", all, all, all),
+        ] {
+            for (target, expected) in [(PAGE, same), (OTHER, other), (INSECURE, insecure)] {
+                let sent = referer_of("https://user:pass@page.test/a?b#c", policy, target);
+                assert_eq!(sent.as_deref(), expected, "{policy} to {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_url_of_more_than_4096_characters_is_cut_to_its_origin() {
+        for (length, is_whole) in [(4095, true), (4096, true), (4097, false)] {
+            let source = format!("{PAGE}{}", "x".repeat(length - PAGE.len()));
+            let expected = if is_whole { source.as_str() } else { PAGE };
+            assert_eq!(referer_of(&source, "unsafe-url", PAGE).as_deref(), Some(expected), "{length}");
+        }
+    }
+
+    #[test]
+    fn the_origin_header_is_computed_for_every_hop_and_hidden_in_other_modes_alone() {
+        const AGAIN: &str = "fetch.network-or-cache.8.12";
+        const SHOWN: &str = "fetch.origin-header.3c";
+        for (urls, policy, value, named, without) in [
+            (&[OTHER][..], "origin", "https://page.test", &[][..], "https://page.test"),
+            (&[OTHER], "no-referrer", "https://page.test", &[SHOWN], "null"),
+            (&[PAGE, OTHER], "origin", "https://page.test", &[AGAIN], "https://page.test"),
+            (&[OTHER, "https://third.test/"], "origin", "null", &[AGAIN], "https://page.test"),
+        ] {
+            let mut request = Request::new(url(urls[0]), Origin::of(&url(PAGE)));
+            request.url_list = urls.iter().map(|text| url(text)).collect();
+            request.redirect_count = u32::from(urls.len() > 1);
+            request.tainting = Tainting::Cors;
+            request.mode = Mode::Cors;
+            policy.clone_into(&mut request.referrer_policy);
+            let mut trace = Trace::default();
+            assert_eq!(origin_header(&mut trace, &request), Some(value.into()), "{urls:?} {policy}");
+            let follows: Vec<&str> =
+                trace.requirements().into_iter().filter(|id| [AGAIN, SHOWN].contains(id)).collect();
+            assert_eq!(follows, named, "{urls:?} {policy}");
+            let mut wrong = Trace::breaking([AGAIN.to_owned(), SHOWN.to_owned()]);
+            assert_eq!(origin_header(&mut wrong, &request), Some(without.into()), "{urls:?} {policy}");
+        }
+    }
+}

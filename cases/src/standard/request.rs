@@ -252,3 +252,85 @@ impl Request {
 pub(crate) fn includes_credentials(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some_and(|password| !password.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "https://page.test/";
+    const API: &str = "https://api.page.test/";
+    const OTHER: &str = "https://other.test/";
+    const OTHER_API: &str = "https://api.other.test/";
+    const THIRD: &str = "https://third.test/";
+
+    /// A request of the page that went from URL to URL.
+    fn request(urls: &[&str]) -> Request {
+        let urls: Vec<Url> = urls.iter().map(|text| Url::parse(text).expect("a URL")).collect();
+        let page = Url::parse(PAGE).expect("a URL");
+        Request { url_list: urls, ..Request::new(page.clone(), Origin::of(&page)) }
+    }
+
+    #[test]
+    fn hops_between_foreign_origins_and_back_taint_a_request() {
+        use RedirectTaint::{CrossSite, SameOrigin, SameSite};
+
+        const LEAVES: &str = "fetch.redirect-taint.5a";
+        const STAYS: &str = "fetch.redirect-taint.5b";
+        const RETURNS: &str = "fetch.redirect-taint.5c";
+        const CROSS: &str = "fetch.redirect-taint.4.2";
+        const SAME: &str = "fetch.redirect-taint.4.3";
+        for (urls, taint, named) in [
+            (&[PAGE][..], SameOrigin, &[][..]),
+            (&[PAGE, PAGE], SameOrigin, &[]),
+            (&[PAGE, OTHER], SameOrigin, &[LEAVES]),
+            (&[OTHER, OTHER], SameOrigin, &[STAYS]),
+            (&[OTHER, THIRD], CrossSite, &[CROSS]),
+            (&[OTHER, OTHER_API], SameSite, &[SAME]),
+            (&[API, OTHER], SameSite, &[SAME]),
+            (&[API, PAGE], SameSite, &[RETURNS, SAME]),
+            (&[OTHER, PAGE], CrossSite, &[RETURNS, CROSS]),
+            (&[PAGE, OTHER, PAGE], CrossSite, &[LEAVES, RETURNS, CROSS]),
+            (&[OTHER, OTHER_API, THIRD], CrossSite, &[SAME, CROSS]),
+        ] {
+            let mut trace = Trace::default();
+            assert_eq!(request(urls).redirect_taint(&mut trace), taint, "{urls:?}");
+            assert_eq!(trace.requirements(), named, "{urls:?}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_a_tainted_request_is_null() {
+        const TAINTED: &str = "fetch.serialize-request-origin.2";
+        const BETWEEN_SERVERS: &str = "fetch.redirect.22e";
+        for (urls, origin, is_between_servers) in [
+            (&[PAGE][..], "https://page.test", false),
+            (&[PAGE, OTHER], "https://page.test", false),
+            (&[OTHER, OTHER], "https://page.test", false),
+            (&[PAGE, OTHER, PAGE], "null", false),
+            (&[OTHER, OTHER, PAGE], "null", false),
+            (&[OTHER, THIRD], "null", true),
+            (&[PAGE, OTHER, OTHER_API], "null", true),
+        ] {
+            let mut trace = Trace::default();
+            assert_eq!(request(urls).serialize_origin(&mut trace), *origin, "{urls:?}");
+            assert_eq!(trace.requirements().contains(&TAINTED), origin == "null", "{urls:?}");
+            assert_eq!(trace.requirements().contains(&BETWEEN_SERVERS), is_between_servers, "{urls:?}");
+            let mut wrong = Trace::breaking([BETWEEN_SERVERS.to_owned()]);
+            let without = if is_between_servers { "https://page.test" } else { origin };
+            assert_eq!(request(urls).serialize_origin(&mut wrong), *without, "{urls:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_of_a_url_are_a_name_or_a_password() {
+        for (url, includes) in [
+            ("https://page.test/", false),
+            ("https://name@page.test/", true),
+            ("https://:word@page.test/", true),
+            ("https://name:word@page.test/", true),
+            ("https://:@page.test/", false),
+        ] {
+            assert_eq!(includes_credentials(&Url::parse(url).expect("a URL")), includes, "{url}");
+        }
+    }
+}

@@ -260,3 +260,66 @@ fn untyped(trace: &mut Trace) -> Option<ByteString> {
 fn line_ends(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Document;
+
+    fn constructed(trace: &mut Trace, method: &str, mode: &str, body: BodyKind) -> Result<Request, Exception> {
+        let client = Client::of(&Document::page("https://page.test"), "/");
+        let options = FetchProbe {
+            method: Some(method.to_owned()),
+            mode: Some(mode.to_owned()),
+            body: Some(body),
+            ..FetchProbe::default()
+        };
+        construct(trace, &client, "/", &options)
+    }
+
+    #[test]
+    fn get_and_head_have_no_body() {
+        for (method, is_constructed) in [("GET", false), ("HEAD", false), ("get", false), ("POST", true), ("PUT", true)]
+        {
+            let request = constructed(&mut Trace::default(), method, "cors", BodyKind::Text("a".to_owned()));
+            assert_eq!(request.err(), (!is_constructed).then_some(TYPE_ERROR), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_body_s_type_goes_with_it_where_the_mode_allows() {
+        const DROPPED: &str = "fetch.request-class.37.4e";
+        let text = || BodyKind::Text("a".to_owned());
+        let json = || BodyKind::Blob(Some("application/json".to_owned()), "{}".to_owned());
+        for (mode, body, sent, is_dropped) in [
+            ("cors", text(), Some("text/plain;charset=UTF-8"), false),
+            ("cors", json(), Some("application/json"), false),
+            ("no-cors", text(), Some("text/plain;charset=UTF-8"), false),
+            ("no-cors", json(), None, true),
+        ] {
+            let mut trace = Trace::default();
+            let request = constructed(&mut trace, "POST", mode, body.clone()).expect("a request");
+            let stated = |request: &Request| request.headers.get("content-type").map(|value| value.to_string());
+            assert_eq!(stated(&request).as_deref(), sent, "{mode} {body:?}");
+            assert_eq!(trace.requirements().contains(&DROPPED), is_dropped, "{mode} {body:?}");
+            let is_judged = trace.requirements().contains(&"fetch.cors-safelisted-request-header.2.content-type.4c");
+            assert_eq!(is_judged, mode == "no-cors" && sent.is_some(), "{mode} {body:?}");
+            let mut wrong = Trace::breaking([DROPPED.to_owned()]);
+            let request = constructed(&mut wrong, "POST", mode, body.clone()).expect("a request");
+            assert_eq!(stated(&request).as_deref(), sent.or(Some("application/json")), "{mode} {body:?}");
+        }
+    }
+
+    #[test]
+    fn lines_of_form_data_end_in_carriage_return_and_line_feed() {
+        for (text, ended) in
+            [("ab", "ab"), ("a\nb", "a\r\nb"), ("a\rb\r\nc\n", "a\r\nb\r\nc\r\n"), ("\n\r", "\r\n\r\n")]
+        {
+            let form = BodyKind::FormData(vec![("n\n".to_owned(), text.to_owned())]);
+            let (body, _) = extract_body(&mut Trace::default(), &form);
+            let body = String::from_utf8(body.bytes).expect("text");
+            let part = format!("Content-Disposition: form-data; name=\"n%0D%0A\"\r\n\r\n{ended}\r\n--");
+            assert!(body.contains(&part), "{body:?}");
+        }
+    }
+}

@@ -271,3 +271,169 @@ pub(crate) fn is_forbidden_header(trace: &mut Trace, name: &str, value: &ByteStr
     matches!(lower.as_str(), "accept" | "authorization" | "cache-control" | "user-agent")
         && !trace.rule("fetch.forbidden-request-header.4", true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The requirements that a trace names, each once.
+    fn named(trace: &Trace) -> Vec<&'static str> {
+        let mut named = Vec::new();
+        for requirement in trace.requirements() {
+            if !named.contains(&requirement) {
+                named.push(requirement);
+            }
+        }
+        named
+    }
+
+    fn agent(broken: &str) -> Trace {
+        Trace::breaking([broken.to_owned()])
+    }
+
+    #[test]
+    fn three_methods_need_no_preflight() {
+        const OTHERS: &str = "fetch.cors-safelisted-method.d";
+        const OPTIONS: &str = "fetch.cors-safelisted-method.e";
+        for (method, is_safe, requirements) in [
+            ("GET", true, &["fetch.cors-safelisted-method.a"][..]),
+            ("HEAD", true, &["fetch.cors-safelisted-method.b"]),
+            ("POST", true, &["fetch.cors-safelisted-method.c"]),
+            ("PUT", false, &[OTHERS]),
+            ("get", false, &[OTHERS]),
+            ("OPTIONS", false, &[OPTIONS, OTHERS]),
+        ] {
+            let mut trace = Trace::default();
+            assert_eq!(is_safelisted_method(&mut trace, &method.into()), is_safe, "{method}");
+            assert_eq!(named(&trace), requirements, "{method}");
+            for broken in requirements {
+                assert_eq!(is_safelisted_method(&mut agent(broken), &method.into()), !is_safe, "{method} {broken}");
+            }
+        }
+    }
+
+    #[test]
+    fn six_methods_are_upper_cased() {
+        const SIX: &str = "fetch.method-normalize.a";
+        const POST: &str = "fetch.method-normalize.d";
+        // The last is what an agent makes of it that does not keep the first requirement.
+        for (method, normalized, requirements, without) in [
+            ("GET", "GET", &[][..], "GET"),
+            ("get", "GET", &[SIX], "get"),
+            ("oPtIoNs", "OPTIONS", &[SIX], "oPtIoNs"),
+            ("post", "POST", &[POST, SIX], "post"),
+            ("POST", "POST", &[], "POST"),
+            ("patch", "patch", &["fetch.method-normalize.b"], "PATCH"),
+            ("Egg", "Egg", &["fetch.method-normalize.c"], "EGG"),
+        ] {
+            let mut trace = Trace::default();
+            assert_eq!(normalize_method(&mut trace, method), normalized);
+            assert_eq!(named(&trace), requirements, "{method}");
+            let broken = requirements.first().copied().unwrap_or_default();
+            assert_eq!(normalize_method(&mut agent(broken), method), without, "{method} without {broken}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_letter_case_of_safelisted_headers() {
+        const EXACTLY: &str = "fetch.cors-safelisted-request-header.1b";
+        const TOO_LONG: &str = "fetch.cors-safelisted-request-header.1a";
+        const NAME: &str = "fetch.cors-safelisted-request-header.2";
+        const ACCEPT: &str = "fetch.cors-safelisted-request-header.2.accept.b";
+        const DELIMITER: &str = "fetch.cors-unsafe-request-header-byte.3";
+        const ESSENCE: &str = "fetch.cors-safelisted-request-header.2.content-type.4e";
+        const PLAIN: &str = "fetch.cors-safelisted-request-header.2.content-type.4c";
+        for (name, value, is_safe, requirements) in [
+            ("accept", "a".repeat(127), true, &[ACCEPT][..]),
+            ("accept", "a".repeat(128), true, &[EXACTLY, ACCEPT]),
+            ("accept", "a".repeat(129), false, &[TOO_LONG]),
+            ("Accept", "a".to_owned(), true, &[NAME, ACCEPT]),
+            ("content-type", "text/plain".to_owned(), true, &[DELIMITER, PLAIN]),
+            ("content-type", " text/plain;charset=utf-8".to_owned(), true, &[DELIMITER, PLAIN]),
+            ("content-type", "Text/Plain".to_owned(), true, &[DELIMITER, ESSENCE, PLAIN]),
+        ] {
+            let (name, value): (ByteString, ByteString) = (name.into(), value.as_str().into());
+            let mut trace = Trace::default();
+            assert_eq!(is_safelisted_header(&mut trace, &name, &value), is_safe, "{name} {value}");
+            assert_eq!(named(&trace), requirements, "{name} {value}");
+            for broken in requirements.iter().filter(|broken| **broken != TOO_LONG) {
+                assert!(!is_safelisted_header(&mut agent(broken), &name, &value), "{name} {value} without {broken}");
+            }
+        }
+        // Its length may not matter: the value still does.
+        assert!(is_safelisted_header(&mut agent(TOO_LONG), &"accept".into(), &"a".repeat(129).as_str().into()));
+    }
+
+    #[test]
+    fn what_a_preflight_announces_of_the_headers() {
+        const NAMES: &str = "fetch.cors-unsafe-request-header-names";
+        let fill = |length: usize| "a".repeat(length);
+        let full = |last: usize| -> Vec<(&'static str, String)> {
+            std::iter::repeat_n(("accept", fill(128)), 7).chain([("accept", fill(last))]).collect()
+        };
+        let with = |mut headers: Vec<(&'static str, String)>, more: &'static str| {
+            headers.push((more, fill(9)));
+            headers
+        };
+        // What is announced; of the rules on the list as a whole those that are named; what is announced by an agent that
+        // does not keep the last of them.
+        for (headers, names, follows, without) in [
+            (vec![], &[][..], &[][..], &[][..]),
+            (vec![("accept", fill(1))], &[], &[], &[]),
+            (vec![("X-A", fill(2000))], &["x-a"], &["4.1"], &[]),
+            (vec![("x-b", fill(1)), ("X-A", fill(1))], &["x-a", "x-b"], &["4.1", "6"], &["x-b", "x-a"]),
+            (vec![("x-a", fill(1)), ("X-A", fill(1))], &["x-a"], &["4.2", "4.1", "6"], &["x-a", "x-a"]),
+            (vec![("x-a", fill(1020)), ("accept", fill(9))], &["x-a"], &["4.1", "5c"], &["accept", "x-a"]),
+            (vec![("x-a", String::new()), ("accept", fill(9))], &["x-a"], &["4.1"], &[]),
+            (full(127), &[], &["4.2"], &["accept"]),
+            (full(128), &[], &["4.2", "5b"], &["accept"]),
+            (with(full(128), "range"), &["range"], &["4.2", "4.1", "5c", "5b"], &["accept", "range"]),
+            (
+                with(full(128), "content-language"),
+                &["accept", "content-language"],
+                &["4.2", "5a", "6"],
+                &["accept", "accept", "accept", "accept", "accept", "accept", "accept", "accept", "content-language"],
+            ),
+        ] {
+            let case = headers.iter().map(|(name, value)| format!("{name}: {}", value.len())).collect::<Vec<_>>();
+            let headers: Fields = headers.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect();
+            let mut trace = Trace::default();
+            assert_eq!(unsafe_header_names(&mut trace, &headers), names, "{case:?}");
+            let of_list = |id: &'static str| id.strip_prefix(NAMES)?.strip_prefix('.');
+            let named: Vec<&str> = named(&trace).into_iter().filter_map(of_list).collect();
+            assert_eq!(named, follows, "{case:?}");
+            if let Some(broken) = follows.last() {
+                let wrong = unsafe_header_names(&mut agent(&format!("{NAMES}.{broken}")), &headers);
+                assert_eq!(wrong, without, "{case:?} without {broken}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_user_agent_that_the_page_states_is_announced() {
+        const STATED: &str = "fetch.network-or-cache.8.15";
+        for (name, is_named) in [("User-Agent", true), ("X-A", false)] {
+            let headers: Fields = [(name.into(), "a".into())].into_iter().collect();
+            let mut trace = Trace::default();
+            assert_eq!(unsafe_header_names(&mut trace, &headers), [name.to_ascii_lowercase()]);
+            assert_eq!(trace.requirements().contains(&STATED), is_named, "{name}");
+            assert_eq!(unsafe_header_names(&mut agent(STATED), &headers).is_empty(), is_named, "{name}");
+        }
+    }
+
+    #[test]
+    fn script_may_set_what_is_not_forbidden() {
+        for (name, may) in [
+            ("Accept", true),
+            ("X-A", true),
+            ("User-Agent", true),
+            ("X-HTTP-Method", true),
+            ("Cookie", false),
+            ("origin", false),
+            ("Sec-A", false),
+            ("Proxy-A", false),
+        ] {
+            assert_eq!(script_may_set(name), may, "{name}");
+        }
+    }
+}

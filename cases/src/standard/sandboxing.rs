@@ -86,7 +86,7 @@ impl SandboxingFlags {
         }
         // 2, 3
         let relaxed = |by: &&[&str]| by.iter().any(|keyword| tokens.iter().any(|token| token == keyword));
-        let set = FLAGS.iter().filter(|(_, by)| !relaxed(by)).fold(0, |set, (flag, _)| set | *flag as u16);
+        let set = FLAGS.iter().filter(|(_, by)| !relaxed(by)).map(|(flag, _)| *flag as u16).sum();
         Decided { outcome: Self(set), follows }
     }
 
@@ -223,4 +223,64 @@ fn sandbox_directive(policy: &str) -> Option<&str> {
             directive.split_at(directive.find(|at: char| at.is_ascii_whitespace()).unwrap_or(directive.len()));
         name.eq_ignore_ascii_case("sandbox").then_some(value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKENS: &str = "html.sandbox.tokens-case";
+
+    fn flags(tokens: &str) -> SandboxingFlags {
+        SandboxingFlags::parse(tokens).outcome
+    }
+
+    /// The flags that are set, of those that a token can leave out alone.
+    fn set(flags: SandboxingFlags) -> Vec<Flag> {
+        FLAGS.iter().filter(|(flag, by)| by.len() == 1 && flags.has(*flag)).map(|(flag, _)| *flag).collect()
+    }
+
+    #[test]
+    fn flags_of_an_attribute_a_policy_and_the_document_around_add_up() {
+        use Flag::{AuxiliaryNavigation, Downloads, Forms, Modals, Origin, PropagatesToAuxiliary, Scripts};
+
+        let all_but_origin = "allow-popups allow-top-navigation allow-forms allow-scripts \
+                              allow-popups-to-escape-sandbox allow-modals allow-downloads";
+        let all_but_scripts = "allow-popups allow-top-navigation allow-forms allow-same-origin \
+                               allow-popups-to-escape-sandbox allow-modals allow-downloads";
+        let every = vec![AuxiliaryNavigation, TOP, Origin, Forms, Scripts, PropagatesToAuxiliary, Modals, Downloads];
+        const TOP: Flag = Flag::TopLevelNavigationWithoutUserActivation;
+        for (own, around, expected) in [
+            (all_but_origin, all_but_scripts, vec![Origin, Scripts]),
+            (all_but_origin, all_but_origin, vec![Origin]),
+            ("", all_but_scripts, every.clone()),
+            (all_but_scripts, "", every.clone()),
+            ("", "", every),
+        ] {
+            let nested = SandboxingFlags::of_frame(Some(own), flags(around));
+            assert_eq!(set(nested.outcome), expected, "{own:?} in {around:?}");
+            let empty = own.is_empty().then_some("html.sandbox.empty");
+            let follows = |first: &[&'static str], last: &[&'static str]| -> Vec<&'static str> {
+                first.iter().chain(&[TOKENS]).copied().chain(empty).chain(last.iter().copied()).collect()
+            };
+            assert_eq!(nested.follows, follows(&["html.sandbox.nested"], &[]));
+            let policy = [("Content-Security-Policy".into(), format!("sandbox {own}").as_str().into())];
+            let derived = flags(around).with_policies(&policy.into_iter().collect());
+            assert_eq!(set(derived.outcome), expected, "{own:?} under {around:?}");
+            assert_eq!(derived.follows, follows(&["html.sandbox.csp"], &["html.sandbox.csp-union"]));
+        }
+        let without = SandboxingFlags::of_frame(None, flags(all_but_origin));
+        assert_eq!((set(without.outcome), without.follows), (vec![Origin], vec!["html.sandbox.nested"]));
+    }
+
+    #[test]
+    fn an_origin_is_kept_by_its_token_alone() {
+        for (tokens, is_permitted, follows) in [
+            ("allow-same-origin", true, &["html.sandbox.allow-same-origin"][..]),
+            ("allow-scripts", false, &["html.sandbox.opaque", "html.determine-origin.sandbox"]),
+        ] {
+            let decided = flags(tokens).permit(Flag::Origin);
+            assert_eq!((decided.outcome, decided.follows.as_slice()), (is_permitted, follows), "{tokens}");
+        }
+    }
 }
