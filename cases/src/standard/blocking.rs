@@ -80,3 +80,74 @@ pub(crate) fn blocked_by_csp(trace: &mut Trace, client: &Client, request: &Reque
     let blocked = client.content_policies.iter().any(|policies| policies.forbid(request));
     blocked && (request.mode != Mode::WebSocket || trace.rule("ws.handshake.1d", true))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Document;
+
+    fn request(url: &str, mode: Mode) -> Request {
+        let mut request = Request::new(url.parse().expect("a URL"), Origin::Opaque);
+        request.mode = mode;
+        request
+    }
+
+    fn client(headers: &[(&str, &str)]) -> Client {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Client::of(&Document { headers, ..Document::page("https://page.test") }, "/")
+    }
+
+    #[test]
+    fn bad_ports_are_blocked_for_web_sockets_too() {
+        for (url, mode, broken, blocked, follows) in [
+            ("http://a.test:22/", Mode::Cors, "", true, &["fetch.bad-port.table"][..]),
+            ("http://a.test:22/", Mode::WebSocket, "", true, &["fetch.bad-port.table", "ws.handshake.1c"]),
+            ("http://a.test:22/", Mode::WebSocket, "ws.handshake.1c", false, &["fetch.bad-port.table"]),
+            ("http://a.test:22/", Mode::Cors, "ws.handshake.1c", true, &["fetch.bad-port.table"]),
+            ("http://a.test:8080/", Mode::WebSocket, "", false, &["fetch.bad-port.3"]),
+            ("http://a.test/", Mode::Cors, "", false, &[]),
+            ("ftp://a.test:22/", Mode::Cors, "", false, &["fetch.bad-port.2b"]),
+        ] {
+            let mut trace = Trace::breaking([broken.to_owned()]);
+            assert_eq!(is_bad_port(&mut trace, &request(url, mode)), blocked, "{url} {mode:?} {broken}");
+            assert_eq!(trace.requirements(), follows, "{url} {mode:?} {broken}");
+        }
+    }
+
+    #[test]
+    fn mixed_content_by_what_asks_for_it() {
+        let (stated, found) = ((Some(AddressSpace::Local), true), (Some(AddressSpace::Local), false));
+        let any = (None, false);
+        let web_socket = &["ws.handshake.1b", "lna.websocket.no-option"][..];
+        for (url, mode, (target_space, states_target_space), blocked, follows) in [
+            ("http://a.test/", Mode::Cors, any, true, &["lna.mixed-content.unannotated"][..]),
+            ("http://a.test/", Mode::WebSocket, any, true, web_socket),
+            ("https://a.test/", Mode::WebSocket, any, false, &[]),
+            ("http://localhost/", Mode::Cors, any, false, &[]),
+            ("http://a.test/", Mode::Cors, stated, false, &["lna.mixed-content.annotated"]),
+            ("http://printer.local/", Mode::NoCors, found, false, &["lna.mixed-content.dot-local"]),
+            ("http://10.0.0.1/", Mode::WebSocket, found, false, &["lna.mixed-content.ip-literal"]),
+        ] {
+            let request = Request { target_space, states_target_space, ..request(url, mode) };
+            let mut trace = Trace::default();
+            assert_eq!(blocked_by_mixed_content(&mut trace, &client(&[]), &request), blocked, "{url} {mode:?}");
+            assert_eq!(trace.requirements(), follows, "{url} {mode:?}");
+        }
+    }
+
+    #[test]
+    fn connect_src_covers_web_sockets() {
+        let client = client(&[("Content-Security-Policy", "connect-src 'self'")]);
+        for (url, mode, broken, blocked, follows) in [
+            ("https://other.test/", Mode::Cors, "", true, &[][..]),
+            ("https://other.test/", Mode::WebSocket, "", true, &["ws.handshake.1d"]),
+            ("https://other.test/", Mode::WebSocket, "ws.handshake.1d", false, &[]),
+            ("https://other.test/", Mode::Cors, "ws.handshake.1d", true, &[]),
+            ("https://page.test/", Mode::WebSocket, "", false, &[]),
+        ] {
+            let mut trace = Trace::breaking([broken.to_owned()]);
+            assert_eq!(blocked_by_csp(&mut trace, &client, &request(url, mode)), blocked, "{url} {mode:?} {broken}");
+            assert_eq!(trace.requirements(), follows, "{url} {mode:?} {broken}");
+        }
+    }
+}

@@ -136,3 +136,142 @@ fn mismatch(
     };
     (class, requirement)
 }
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::Credentials::{Include, Omit, SameOrigin};
+    use super::*;
+    use crate::standard::origin::Origin;
+
+    const PAGE: &str = "https://page.test:8443";
+    const NAME: &str = "Access-Control-Allow-Origin";
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("a URL")
+    }
+
+    /// A request whose origin is that of the first URL (`null`: an opaque one) to the others, one after another.
+    fn request(hops: &[&str], credentials: Credentials) -> Request {
+        let origin = Url::parse(hops[0]).map_or(Origin::Opaque, |own| Origin::of(&own));
+        let mut request = Request::new(url(hops[1]), origin);
+        request.url_list = hops[1..].iter().map(|hop| url(hop)).collect();
+        request.credentials = credentials;
+        request
+    }
+
+    fn lines(lines: &[(&str, &str)]) -> Fields {
+        lines.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn what_passes_the_check_and_by_which_rule() {
+        let own = &[PAGE, "https://api.test"][..];
+        let opaque = &["null", "https://api.test"][..];
+        // From one foreign server to another.
+        let tainted = &[PAGE, "https://api.test", "https://other.test"][..];
+        let allow = ("Access-Control-Allow-Credentials", "true");
+        let null = (NAME, "null");
+        for (hops, credentials, headers, expected) in [
+            (own, Omit, &[(NAME, "*")][..], &["fetch.cors-check.3a"][..]),
+            (own, SameOrigin, &[(NAME, "*")], &["fetch.cors-check.3b"]),
+            (opaque, Omit, &[(NAME, "*")], &["fetch.cors-check.3a", "fetch.cors-check.3d"]),
+            (opaque, SameOrigin, &[(NAME, "*")], &["fetch.cors-check.3b", "fetch.cors-check.3d"]),
+            (tainted, Omit, &[(NAME, "*")], &["fetch.cors-check.3a", "fetch.cors-check.3d"]),
+            (own, Omit, &[(NAME, PAGE)], &["fetch.cors-check.4a", "fetch.cors-check.5"]),
+            (own, SameOrigin, &[(NAME, PAGE), allow], &["fetch.cors-check.4a", "fetch.cors-check.5"]),
+            (own, Include, &[(NAME, PAGE), allow], &["fetch.cors-check.4a", "fetch.cors-check.7"]),
+            (opaque, Omit, &[null], &["fetch.cors-check.4h", "fetch.cors-check.5"]),
+            (tainted, SameOrigin, &[null], &["fetch.cors-check.4h", "fetch.cors-check.5"]),
+            (opaque, Include, &[null, allow], &["fetch.cors-check.4h", "fetch.cors-check.7.null"]),
+        ] {
+            let mut trace = Trace::default();
+            let row = format!("{hops:?} {credentials:?} {headers:?}");
+            assert_eq!(cors_check(&mut trace, &request(hops, credentials), &lines(headers)), Ok(()), "{row}");
+            let mut follows = trace.requirements();
+            // How the origin is serialised is another algorithm's matter.
+            follows.retain(|id| id.starts_with("fetch.cors-check."));
+            assert_eq!(follows, expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn the_name_may_be_written_in_any_case_and_lines_are_joined() {
+        let passes = |headers: &[(&str, &str)], broken: &str| {
+            let mut trace = Trace::breaking([broken.to_owned()]);
+            let passed = cors_check(&mut trace, &request(&[PAGE, "https://api.test"], Omit), &lines(headers)).is_ok();
+            let mut follows = trace.requirements();
+            follows.retain(|id| id.starts_with("fetch.header-list-get."));
+            (passed, follows)
+        };
+        let lower = [("access-control-allow-origin", PAGE)];
+        assert_eq!(passes(&[(NAME, PAGE)], ""), (true, Vec::new()));
+        assert_eq!(passes(&lower, ""), (true, vec!["fetch.header-list-get.2b"]));
+        assert_eq!(passes(&lower, "fetch.header-list-get.2b"), (false, Vec::new()));
+        assert_eq!(passes(&[(NAME, PAGE); 2], ""), (false, vec!["fetch.header-list-get.2a"]));
+        assert_eq!(passes(&[(NAME, PAGE); 2], "fetch.header-list-get.2a"), (true, Vec::new()));
+    }
+
+    #[test]
+    fn why_a_value_is_refused() {
+        let own = &[PAGE, "https://api.test"][..];
+        let opaque = &["null", "https://api.test"][..];
+        let tainted = &[PAGE, "https://api.test", "https://other.test"][..];
+        let (other, many, bad) = ("allow-origin-mismatch", "multiple-allow-origin", "invalid-allow-origin");
+        for (hops, value, class, requirement) in [
+            (own, "*, *", many, "3e"),
+            (own, "https://*.test", bad, "3e"),
+            (own, "https://page.test:8443/", other, "4b"),
+            (own, "https://page.test:8443/path", other, "4b"),
+            (own, "http://page.test:8443", other, "4c"),
+            (own, "https://page.test", other, "4d"),
+            (own, "https://page.test:443", other, "4d"),
+            (own, "HTTPS://page.test:8443", other, "4e"),
+            (own, "https://Page.test:8443", other, "4e"),
+            (own, "https://test:8443", other, "4f"),
+            (own, "https://api.page.test:8443", other, "4f"),
+            (own, "http://other.test", other, "4f"),
+            (own, "page.test", bad, "4f"),
+            (own, "https://other.test, https://page.test:8443", many, "4g"),
+            (own, "https://other.test https://page.test:8443", many, "4g"),
+            (own, "null", other, "4i"),
+            (opaque, "Null", bad, "4j"),
+            (tainted, "NULL", bad, "4j"),
+            (own, "", bad, "4k"),
+            (tainted, PAGE, other, "4l"),
+            (tainted, "https://api.test", other, "4f"),
+            (opaque, PAGE, other, "4f"),
+        ] {
+            let requirement = format!("fetch.cors-check.{requirement}");
+            let (request, headers) = (request(hops, Omit), lines(&[(NAME, value)]));
+            let mut trace = Trace::default();
+            let refused = cors_check(&mut trace, &request, &headers).expect_err(value);
+            assert_eq!((refused.class, refused.requirement), (Some(class), requirement.as_str()), "{hops:?} {value}");
+            assert_eq!(trace.requirements().last(), Some(&requirement.as_str()), "{hops:?} {value}");
+            let mut wrong = Trace::breaking([requirement]);
+            assert_eq!(cors_check(&mut wrong, &request, &headers), Ok(()), "{hops:?} {value}");
+        }
+        let twice = lines(&[(NAME, PAGE), (NAME, PAGE)]);
+        let refused = cors_check(&mut Trace::default(), &request(own, Omit), &twice);
+        assert_eq!(refused, Err(NetworkError::new(many, "fetch.cors-check.1")));
+    }
+
+    #[test]
+    fn with_credentials_the_answer_has_to_say_true() {
+        for (value, requirement) in [
+            (&[][..], "fetch.cors-check.8a"),
+            (&["True"], "fetch.cors-check.8b"),
+            (&["false"], "fetch.cors-check.8c"),
+            (&["true", "true"], "fetch.cors-check.8d"),
+        ] {
+            let mut headers = lines(&[(NAME, PAGE)]);
+            value.iter().for_each(|value| headers.push("Access-Control-Allow-Credentials", *value));
+            let refused = cors_check(&mut Trace::default(), &request(&[PAGE, "https://api.test"], Include), &headers);
+            assert_eq!(refused, Err(NetworkError::new("missing-allow-credentials", requirement)), "{value:?}");
+        }
+        let any = lines(&[(NAME, "*"), ("Access-Control-Allow-Credentials", "true")]);
+        let refused = cors_check(&mut Trace::default(), &request(&[PAGE, "https://api.test"], Include), &any);
+        assert_eq!(refused, Err(NetworkError::new("wildcard-with-credentials", "fetch.cors-check.3c")));
+    }
+}

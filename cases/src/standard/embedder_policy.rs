@@ -293,7 +293,8 @@ fn header(headers: &Fields, name: &str) -> Decided<(EmbedderPolicyValue, String)
     // Whitespace around a value is not part of it. (Fetch, *normalize*)
     let text = sent.trim_matches([' ', '\t']);
     let Ok(item) = sfv::Parser::new(text).parse::<sfv::Item>() else {
-        let is_list = headers.all(name).count() > 1 || text.contains(',');
+        // Lines are joined by commas.
+        let is_list = text.contains(',');
         note(if is_list { "html.coep.parse.list" } else { "html.coep.parse.invalid" });
         return Decided { outcome: none, follows };
     };
@@ -322,4 +323,69 @@ fn header(headers: &Fields, name: &str) -> Decided<(EmbedderPolicyValue, String)
     }
     let endpoint = item.params.get("report-to").and_then(sfv::BareItem::as_string).map(ToString::to_string);
     Decided { outcome: (value, endpoint.unwrap_or_default()), follows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EmbedderPolicyValue::{Credentialless, RequireCorp, UnsafeNone};
+    use super::*;
+
+    #[test]
+    fn how_the_header_is_read() {
+        for (lines, value, endpoint, follows) in [
+            (&[][..], UnsafeNone, "", &["missing"][..]),
+            (&["require-corp"], RequireCorp, "", &["require-corp"]),
+            (&["credentialless"], Credentialless, "", &["credentialless"]),
+            (&[" require-corp\t"], RequireCorp, "", &["require-corp"]),
+            (&["require-corp; report-to=\"ours\""], RequireCorp, "ours", &["require-corp", "parameters"]),
+            (&["credentialless;x=1"], Credentialless, "", &["credentialless", "parameters"]),
+            (&["unsafe-none; report-to=\"ours\""], UnsafeNone, "", &["unsafe-none"]),
+            (&["nobody"], UnsafeNone, "", &["invalid"]),
+            (&["\"require-corp\""], UnsafeNone, "", &["invalid"]),
+            (&["require-corp require-corp"], UnsafeNone, "", &["invalid"]),
+            (&["require-corp, require-corp"], UnsafeNone, "", &["list"]),
+            (&["require-corp", "require-corp"], UnsafeNone, "", &["list"]),
+            (&["", ""], UnsafeNone, "", &["list"]),
+            (&["Require-Corp"], UnsafeNone, "", &["case"]),
+        ] {
+            let name = "Cross-Origin-Embedder-Policy";
+            let headers = lines.iter().map(|line| (name.into(), (*line).into())).collect();
+            let decided = EmbedderPolicy::obtain(&headers, true);
+            let outcome =
+                EmbedderPolicy { value, reporting_endpoint: endpoint.to_owned(), ..EmbedderPolicy::default() };
+            let follows: Vec<String> = follows.iter().map(|id| format!("html.coep.parse.{id}")).collect();
+            assert_eq!(decided.outcome, outcome, "{lines:?}");
+            assert_eq!(decided.follows, follows, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_blocked_is_reported() {
+        let url = "https://page.test/worker".parse().expect("a URL");
+        let (shared, passes) = ("html.coep.worker.shared-exempt", "html.coep.worker.dedicated-ok");
+        let (blocked, report) = ("html.coep.worker.dedicated-blocked", "html.coep.worker.report");
+        for (is_dedicated, (owner, owner_reports), value, dispositions, follows) in [
+            (true, (UnsafeNone, UnsafeNone), UnsafeNone, &[][..], &[passes][..]),
+            (true, (RequireCorp, UnsafeNone), Credentialless, &[], &[passes]),
+            (true, (RequireCorp, UnsafeNone), UnsafeNone, &[Disposition::Enforce], &[report, blocked]),
+            (true, (UnsafeNone, RequireCorp), UnsafeNone, &[Disposition::Reporting], &[passes]),
+            (
+                true,
+                (Credentialless, RequireCorp),
+                UnsafeNone,
+                &[Disposition::Reporting, Disposition::Enforce],
+                &[report, blocked],
+            ),
+            (false, (RequireCorp, RequireCorp), UnsafeNone, &[], &[shared]),
+        ] {
+            let policy = EmbedderPolicy { value, ..EmbedderPolicy::default() };
+            let owner = EmbedderPolicy { value: owner, report_only_value: owner_reports, ..EmbedderPolicy::default() };
+            let decided = policy.check_worker(&url, is_dedicated, &owner);
+            let due: Vec<Disposition> = decided.outcome.reports.iter().map(|report| report.disposition).collect();
+            assert_eq!((due.as_slice(), decided.follows.as_slice()), (dispositions, follows), "{owner:?} {value:?}");
+            assert!(decided.outcome.reports.iter().all(|report| report.kind == "worker initialization"));
+            let error = decided.outcome.error.map(|error| error.requirement);
+            assert_eq!(error, follows.iter().find(|id| **id == blocked).copied(), "{owner:?} {value:?}");
+        }
+    }
 }

@@ -39,3 +39,28 @@ fn site(request: &Request) -> &'static str {
     }
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_has_the_headers_of_a_fetch() {
+        let (kept, socket) = ("fetch.network-or-cache.8.13a", "ws.handshake.2.fetch-metadata");
+        for (url, mode, broken, sent, follows) in [
+            ("https://api.test/", Mode::Cors, "", Some("cors"), &[kept][..]),
+            ("https://api.test/", Mode::WebSocket, "", Some("websocket"), &[kept, socket]),
+            ("https://api.test/", Mode::WebSocket, socket, None, &[kept]),
+            ("https://api.test/", Mode::Cors, socket, Some("cors"), &[kept]),
+            ("http://api.test/", Mode::WebSocket, "", None, &[]),
+        ] {
+            let mut request = Request::new(url.parse().expect("a URL"), Origin::Opaque);
+            request.mode = mode;
+            let (mut trace, mut headers) = (Trace::breaking([broken.to_owned()]), Fields::new());
+            append(&mut trace, &request, &mut headers);
+            let stated = ["Sec-Fetch-Mode", "Sec-Fetch-Dest"].map(|name| headers.get(name));
+            assert_eq!(stated, [sent, sent.map(|_| "empty")].map(|value| value.map(Into::into)), "{mode:?} {broken}");
+            assert_eq!(trace.requirements(), [&["fetch.sec-purpose.2"][..], follows].concat(), "{mode:?} {broken}");
+        }
+    }
+}

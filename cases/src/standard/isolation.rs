@@ -193,3 +193,80 @@ fn mode_of_group(page: &Document, chosen: IsolationMode) -> Decided<IsolationMod
 fn origin_of(document: &Document) -> Origin {
     Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(origin: &str, headers: &[(&str, &str)]) -> Document {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Document { headers, ..Document::page(origin) }
+    }
+
+    #[test]
+    fn which_top_level_pages_are_isolated_and_why_others_are_not() {
+        use IsolationMode::{Concrete, Logical, None};
+        let https = "https://page.test";
+        let coop = ("Cross-Origin-Opener-Policy", "same-origin");
+        let coop_report = ("Cross-Origin-Opener-Policy-Report-Only", "same-origin");
+        let popups = ("Cross-Origin-Opener-Policy", "same-origin-allow-popups");
+        let coep = ("Cross-Origin-Embedder-Policy", "require-corp");
+        let coep_report = ("Cross-Origin-Embedder-Policy-Report-Only", "require-corp");
+        let off = ("Permissions-Policy", "cross-origin-isolated=()");
+        let switch = "html.coop.switch.isolation";
+        for (origin, headers, chosen, mode, is_capable, follows) in [
+            (https, &[coop, coep][..], Concrete, Concrete, true, &[switch, "html.coi.top-level.true"][..]),
+            (https, &[coop, coep], Logical, Logical, false, &[switch, "html.coi.logical"]),
+            (https, &[coop, coep, off], Concrete, Concrete, false, &[switch, "html.coi.permissions-policy-off"]),
+            (https, &[coop, coep, off], Logical, Logical, false, &[switch, "html.coi.logical"]),
+            (https, &[], Concrete, None, false, &["html.coi.top-level.no-coop"]),
+            (https, &[coep], Concrete, None, false, &["html.coi.top-level.no-coop"]),
+            (https, &[coop], Concrete, None, false, &["html.coi.top-level.no-coep"]),
+            (https, &[popups, coep], Concrete, None, false, &["html.coi.top-level.allow-popups"]),
+            (
+                https,
+                &[coop, coep_report],
+                Concrete,
+                None,
+                false,
+                &["html.coi.report-only", "html.coi.top-level.no-coep"],
+            ),
+            (
+                https,
+                &[coop_report, coep],
+                Concrete,
+                None,
+                false,
+                &["html.coi.report-only", "html.coi.top-level.no-coop"],
+            ),
+            (
+                "http://page.test",
+                &[coop, coep, coop_report],
+                Concrete,
+                None,
+                false,
+                &["html.coi.insecure", "html.coi.top-level.no-coop"],
+            ),
+        ] {
+            let decided = Isolation::of(&page(origin, headers), chosen);
+            assert_eq!(decided.outcome, Isolation { mode, is_capable }, "{headers:?} {chosen:?}");
+            let mut followed = decided.follows;
+            // How the header is read is shown elsewhere.
+            followed.retain(|id| !id.starts_with("html.coop.parse."));
+            assert_eq!(followed, follows, "{headers:?} {chosen:?}");
+        }
+    }
+
+    #[test]
+    fn only_isolated_pages_keep_their_domain() {
+        let noop = ["html.coi.document-domain", "html.document-domain.set.origin-keyed-noop"];
+        for (mode, outcome, follows) in [
+            (IsolationMode::None, true, &[][..]),
+            (IsolationMode::Logical, false, &noop),
+            (IsolationMode::Concrete, false, &noop),
+        ] {
+            let decided = Isolation { mode, is_capable: false }.changes_domain();
+            assert_eq!(decided, Decided { outcome, follows: follows.to_vec() }, "{mode:?}");
+        }
+    }
+}

@@ -192,6 +192,7 @@ fn permission(trace: &mut Trace, client: &Client, connection: AddressSpace) -> P
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Document;
 
     #[test]
     fn addresses_and_their_spaces() {
@@ -219,6 +220,107 @@ mod tests {
             ("2606::1", AddressSpace::Public),
         ] {
             assert_eq!(AddressSpace::of(address.parse().expect("an address")), space, "{address}");
+        }
+    }
+
+    /// A secure page that came from a public address, with these permissions.
+    fn client(local_network_permission: Permission, loopback_network_permission: Permission) -> Client {
+        let mut client = Client::of(&Document::page("https://page.test"), "/");
+        client.address_space = AddressSpace::Public;
+        client.local_network_permission = local_network_permission;
+        client.loopback_network_permission = loopback_network_permission;
+        client
+    }
+
+    /// Why a request is blocked (or nothing), and the rules that are followed: by who asks whom, the address space that
+    /// is stated and that of the connection, and the rule that the agent breaks.
+    fn checked(
+        client: &Client,
+        (origin, target): (&str, &str),
+        (target_space, connection): (Option<AddressSpace>, AddressSpace),
+        broken: &str,
+    ) -> (&'static str, Vec<&'static str>) {
+        let origin_of = |url: &str| Origin::of(&url.parse().expect("a URL"));
+        let (origin, target) = (&origin_of(origin), &origin_of(target));
+        let mut trace = Trace::breaking([broken.to_owned()]);
+        let result = check(&mut trace, client, &Access { origin, target, target_space, connection });
+        (result.err().map_or("", |error| error.requirement), trace.requirements())
+    }
+
+    #[test]
+    fn the_own_origin_passes_where_it_is_trustworthy() {
+        let to_local = (None, AddressSpace::Local);
+        let refused = client(Permission::Denied, Permission::Denied);
+        for (url, broken, error, follows) in [
+            ("https://page.test", "", "", &["lna.check.2"][..]),
+            ("https://page.test", "lna.check.2", "lna.check.5.11", &["lna.request.public-local"]),
+            ("http://page.test", "", "lna.check.5.11", &["lna.check.2b", "lna.request.public-local"]),
+            ("http://page.test", "lna.check.2b", "", &[]),
+        ] {
+            let (blocked, mut followed) = checked(&refused, (url, url), to_local, broken);
+            followed.retain(|id| id.starts_with("lna.check.2") || id.starts_with("lna.request."));
+            assert_eq!((blocked, followed.as_slice()), (error, follows), "{url} {broken}");
+        }
+    }
+
+    #[test]
+    fn a_stated_address_space_has_to_be_that_of_the_connection() {
+        use AddressSpace::{Local, Loopback, Public};
+        let granted = client(Permission::Granted, Permission::Granted);
+        let (mismatch, match_) = ("lna.check.4.2", "lna.check.4.3");
+        let bypass = "lna.mixed-content.no-bypass";
+        for (stated, connection, broken, error, follows) in [
+            (Some(Local), Loopback, "", mismatch, &[mismatch][..]),
+            (Some(Local), Public, "", mismatch, &[mismatch, bypass]),
+            (Some(Local), Public, bypass, "", &[mismatch]),
+            (Some(Local), Loopback, bypass, mismatch, &[mismatch]),
+            (Some(Loopback), Local, mismatch, "", &[]),
+            (Some(Local), Local, "", "", &[match_]),
+            (None, Local, "", "", &[]),
+        ] {
+            let there = ("https://page.test", "http://other.test");
+            let (blocked, mut followed) = checked(&granted, there, (stated, connection), broken);
+            followed.retain(|id| [mismatch, match_, bypass].contains(id));
+            assert_eq!((blocked, followed.as_slice()), (error, follows), "{stated:?} {connection:?} {broken}");
+        }
+    }
+
+    #[test]
+    fn the_permission_of_the_address_space_decides() {
+        use AddressSpace::{Local, Loopback};
+        use Permission::{Denied, Granted, NotAllowed, Unanswered};
+        let separate = "lna.permission.separate";
+        for ((local, loopback), connection, broken, error, follows) in [
+            ((Granted, Granted), Local, "", "", &["lna.check.5.12"][..]),
+            ((Granted, Granted), Local, "lna.check.5.12", "lna.check.5.12", &[]),
+            ((Denied, Denied), Local, "", "lna.check.5.11", &["lna.check.5.11"]),
+            ((Unanswered, Unanswered), Local, "", "lna.check.5.13b", &["lna.check.5.13b"]),
+            ((Unanswered, Unanswered), Local, "lna.check.5.13b", "", &[]),
+            (
+                (NotAllowed, NotAllowed),
+                Loopback,
+                "",
+                "lna.check.5.9",
+                &["lna.check.5.9", "lna.permission.default-self"],
+            ),
+            ((Granted, Denied), Local, "", "", &[separate, "lna.check.5.12"]),
+            ((Granted, Denied), Loopback, "", "lna.check.5.11", &[separate, "lna.check.5.11"]),
+            ((Denied, Granted), Loopback, "", "", &[separate, "lna.check.5.12"]),
+            // To whom one grant serves for the other, no grant is taken away.
+            ((Granted, Denied), Loopback, separate, "", &["lna.check.5.12"]),
+            ((Granted, Denied), Local, separate, "", &["lna.check.5.12"]),
+            ((Denied, Granted), Local, separate, "", &["lna.check.5.12"]),
+        ] {
+            let there = ("https://page.test", "https://other.test");
+            let (blocked, mut followed) = checked(&client(local, loopback), there, (None, connection), broken);
+            let row = format!("{local:?} {loopback:?} {connection:?} {broken}");
+            let asked = match connection {
+                Local => ["lna.check.5.4a", "lna.permission.local-network"],
+                _ => ["lna.check.5.4b", "lna.permission.loopback-network"],
+            };
+            assert!(asked.iter().all(|id| followed.contains(id)), "{row}");
+            followed.retain(|id| !asked.contains(id) && !id.starts_with("lna.request."));
+            assert_eq!((blocked, followed.as_slice()), (error, follows), "{row}");
         }
     }
 }

@@ -29,8 +29,7 @@ impl OpenerPolicy {
     pub fn obtain(headers: &Fields, is_secure_context: bool) -> Decided<Self> {
         let mut follows = Vec::new();
         let mut note = |requirement| follows.push(requirement);
-        let name = "cross-origin-opener-policy";
-        let Some(value) = headers.get(name) else {
+        let Some(value) = headers.get("cross-origin-opener-policy") else {
             note("html.coop.parse.missing");
             return Decided { outcome: Self::UnsafeNone, follows };
         };
@@ -44,7 +43,8 @@ impl OpenerPolicy {
         // Whitespace around a value is not part of it. (Fetch, *normalize*)
         let text = sent.trim_matches([' ', '\t']);
         let Ok(item) = sfv::Parser::new(text).parse::<sfv::Item>() else {
-            let is_list = headers.all(name).count() > 1 || text.contains(',');
+            // Lines are joined by commas.
+            let is_list = text.contains(',');
             note(if is_list { "html.coop.parse.list" } else { "html.coop.parse.unparsable" });
             return Decided { outcome: Self::UnsafeNone, follows };
         };
@@ -178,7 +178,9 @@ fn requires_group_switch(is_initial: bool, current: Governed<'_>, response: Gove
         (OpenerPolicy::UnsafeNone, OpenerPolicy::SameOriginAllowPopups) => {
             note("html.coop.popup.opener-none-response-allow-popups");
         }
-        (OpenerPolicy::SameOriginAllowPopups, _) => note("html.coop.popup.allow-popups-to-same-origin"),
+        (OpenerPolicy::SameOriginAllowPopups, OpenerPolicy::SameOrigin | OpenerPolicy::SameOriginPlusCoep) => {
+            note("html.coop.popup.allow-popups-to-same-origin");
+        }
         _ => {}
     }
     Decided { outcome: !matches, follows }
@@ -204,4 +206,133 @@ pub fn switches_group(is_initial: bool, shown: Governed<'_>, responses: &[Govern
         current = *response;
     }
     decided
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OpenerPolicy::{NoopenerAllowPopups, SameOrigin, SameOriginAllowPopups, SameOriginPlusCoep, UnsafeNone};
+    use super::*;
+
+    fn origin(url: &str) -> Origin {
+        Origin::of(&url.parse().expect("a URL"))
+    }
+
+    #[test]
+    fn how_the_header_is_read() {
+        let (coep, report) = ("Cross-Origin-Embedder-Policy", "Cross-Origin-Embedder-Policy-Report-Only");
+        let (corp, less) = (&[(coep, "require-corp")][..], &[(coep, "credentialless")][..]);
+        let none = &[][..];
+        for (lines, others, outcome, follows) in [
+            (&[][..], none, UnsafeNone, &["missing"][..]),
+            (&["same-origin"], none, SameOrigin, &["same-origin"]),
+            (&["same-origin"], corp, SameOriginPlusCoep, &["same-origin-plus-coep"]),
+            (&["same-origin"], less, SameOriginPlusCoep, &["same-origin-plus-coep", "plus-coep-credentialless"]),
+            (&["same-origin"], &[(report, "require-corp")], SameOrigin, &["same-origin", "plus-coep-not-report-only"]),
+            (&["same-origin-allow-popups"], corp, SameOriginAllowPopups, &["allow-popups"]),
+            (&["noopener-allow-popups"], corp, NoopenerAllowPopups, &["noopener-allow-popups"]),
+            (&["unsafe-none"], corp, UnsafeNone, &["unsafe-none"]),
+            (&["same-origin-plus-COEP"], corp, UnsafeNone, &["plus-coep-literal"]),
+            (&["Same-Origin"], none, UnsafeNone, &["case"]),
+            (&["nobody"], none, UnsafeNone, &["invalid-token"]),
+            (&["\"same-origin\""], none, UnsafeNone, &["string"]),
+            (&["same-origin", "same-origin"], none, UnsafeNone, &["list"]),
+            (&["same-origin, same-origin"], none, UnsafeNone, &["list"]),
+            (&["same-origin same-origin"], none, UnsafeNone, &["unparsable"]),
+            (&["same-origin; x=1"], none, SameOrigin, &["parameters", "same-origin"]),
+            (&[" same-origin"], none, SameOrigin, &["whitespace", "same-origin"]),
+            (&["same-origin\t"], none, SameOrigin, &["whitespace", "same-origin"]),
+        ] {
+            let lines = lines.iter().map(|line| ("Cross-Origin-Opener-Policy", *line));
+            let headers: Fields =
+                lines.chain(others.iter().copied()).map(|(name, value)| (name.into(), value.into())).collect();
+            let decided = OpenerPolicy::obtain(&headers, true);
+            let follows: Vec<String> = follows.iter().map(|id| format!("html.coop.parse.{id}")).collect();
+            assert_eq!(decided.outcome, outcome, "{headers:?}");
+            assert_eq!(decided.follows, follows, "{headers:?}");
+            if headers.contains("cross-origin-opener-policy") {
+                let ignored = Decided { outcome: UnsafeNone, follows: vec!["html.coop.parse.insecure"] };
+                assert_eq!(OpenerPolicy::obtain(&headers, false), ignored, "{headers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn when_a_pop_up_is_cut_off_and_when_a_page_that_is_left() {
+        let (own, other) = ("https://page.test", "https://api.page.test");
+        let (kept, kept_by_noopener) = ("popup.opener-allow-popups", "popup.opener-noopener-allow-popups");
+        let (none_to_own, none_to_popups) =
+            ("popup.opener-none-response-same-origin", "popup.opener-none-response-allow-popups");
+        let different = "popup.allow-popups-to-same-origin";
+        // The opener's policy, that of the pop-up and its origin; whether they match, and by which rule; whether the
+        // pop-up is cut off, and by which rule, if one speaks of it.
+        for (opener, response, at, (matches, by), (switches, popup)) in [
+            (UnsafeNone, UnsafeNone, other, (true, "both-none"), (false, None)),
+            (UnsafeNone, SameOrigin, own, (false, "one-none"), (true, Some(none_to_own))),
+            (UnsafeNone, SameOriginAllowPopups, own, (false, "one-none"), (true, Some(none_to_popups))),
+            (UnsafeNone, SameOriginPlusCoep, own, (false, "one-none"), (true, None)),
+            (UnsafeNone, NoopenerAllowPopups, own, (false, "one-none"), (true, Some("popup.noopener-response"))),
+            (SameOrigin, UnsafeNone, own, (false, "one-none"), (true, Some("popup.opener-same-origin"))),
+            (SameOrigin, SameOrigin, own, (true, "equal-same-origin"), (false, Some("popup.match"))),
+            (SameOrigin, SameOrigin, other, (false, "equal-cross-origin"), (true, None)),
+            (SameOrigin, SameOriginPlusCoep, own, (false, "different"), (true, None)),
+            (SameOriginPlusCoep, SameOriginPlusCoep, own, (true, "equal-same-origin"), (false, Some("popup.match"))),
+            (SameOriginAllowPopups, UnsafeNone, other, (false, "one-none"), (false, Some(kept))),
+            (SameOriginAllowPopups, SameOrigin, own, (false, "different"), (true, Some(different))),
+            (SameOriginAllowPopups, SameOriginPlusCoep, own, (false, "different"), (true, Some(different))),
+            (
+                SameOriginAllowPopups,
+                SameOriginAllowPopups,
+                own,
+                (true, "equal-same-origin"),
+                (false, Some("popup.match")),
+            ),
+            (SameOriginAllowPopups, SameOriginAllowPopups, other, (false, "equal-cross-origin"), (true, None)),
+            (NoopenerAllowPopups, UnsafeNone, own, (false, "one-none"), (false, Some(kept_by_noopener))),
+            (
+                NoopenerAllowPopups,
+                NoopenerAllowPopups,
+                own,
+                (true, "equal-same-origin"),
+                (true, Some("popup.noopener-response")),
+            ),
+        ] {
+            let (opener_origin, origin) = (origin(own), origin(at));
+            let opener = Governed { policy: opener, origin: &opener_origin };
+            let response = Governed { policy: response, origin: &origin };
+            let row = format!("{opener:?} {response:?}");
+            let both = [format!("html.coop.match.{by}"), "html.coop.nav.initial-about-blank".to_owned()];
+
+            let opened = switches_group(true, opener, &[response]);
+            assert_eq!(opened.outcome, switches, "{row}");
+            let follows = both.iter().cloned().chain(popup.map(|id| format!("html.coop.{id}")));
+            assert_eq!(opened.follows, follows.collect::<Vec<_>>(), "{row}");
+
+            let gone_on = switches_group(false, opener, &[response]);
+            assert_eq!(gone_on.outcome, !matches, "{row}");
+            let rule = if matches { "html.coop.nav.match" } else { "html.coop.nav.mismatch" };
+            assert_eq!(gone_on.follows, [&both[..], &[rule.to_owned()]].concat(), "{row}");
+        }
+    }
+
+    #[test]
+    fn one_switch_on_the_way_is_enough() {
+        let origin = origin("https://page.test");
+        let (every, sticky) = ("html.coop.enforce.redirects", "html.coop.enforce.sticky");
+        for (chain, switches, follows) in [
+            (&[UnsafeNone][..], false, &[][..]),
+            (&[SameOrigin], true, &[]),
+            (&[UnsafeNone, UnsafeNone], false, &[every, every]),
+            (&[SameOrigin, UnsafeNone], true, &[every, sticky, every, sticky]),
+            (&[UnsafeNone, SameOrigin], true, &[every, every, sticky]),
+            (&[SameOrigin, SameOrigin], true, &[every, sticky, every, sticky]),
+        ] {
+            let governed = |policy: &OpenerPolicy| Governed { policy: *policy, origin: &origin };
+            let responses: Vec<Governed<'_>> = chain.iter().map(governed).collect();
+            let decided = switches_group(false, governed(&UnsafeNone), &responses);
+            assert_eq!(decided.outcome, switches, "{chain:?}");
+            let mut followed = decided.follows;
+            followed.retain(|id| id.starts_with("html.coop.enforce."));
+            assert_eq!(followed, follows, "{chain:?}");
+        }
+    }
 }

@@ -17,8 +17,9 @@ pub(crate) fn is_allowed(document: &Document, feature: &str, origin: &dyn Fn(&Do
     let parent = document.within.as_deref().filter(|_| document.kind != DocumentKind::Popup);
     let inherited = match parent {
         None => true,
-        Some(parent) if !is_allowed(parent, feature, origin) || !declared(parent, &own) => false,
-        Some(parent) if !document.kind.is_frame() => is_allowed(parent, feature, origin),
+        Some(parent) if !is_allowed(parent, feature, origin) => false,
+        Some(_) if !document.kind.is_frame() => true,
+        Some(parent) if !declared(parent, &own) => false,
         Some(parent) => match container(document, feature) {
             Some(allowlist) => {
                 let source = document.origin.as_deref().and_then(|source| source.parse().ok());
@@ -114,6 +115,12 @@ mod tests {
             within: Some(Box::new(within)),
             ..Document::page(origin)
         };
+        let worker = |kind: DocumentKind, within: Document| Document {
+            kind,
+            origin: kind.from_network().then(|| "https://a.test".to_owned()),
+            within: Some(Box::new(within)),
+            ..Document::page("https://a.test")
+        };
         let own = |document: &Document| {
             document.serialized_origin().parse().map_or(Origin::Opaque, |url: url::Url| Origin::of(&url))
         };
@@ -135,6 +142,13 @@ mod tests {
             (false, frame("https://b.test", Some("x"), page("x=self"))),
             (true, frame("https://b.test", Some("x"), page("x=(self \"https://b.test\")"))),
             (false, frame("https://a.test", Some("x"), frame("https://b.test", None, page("")))),
+            (true, worker(DocumentKind::Worker, page(""))),
+            (false, worker(DocumentKind::Worker, page("x=()"))),
+            (false, worker(DocumentKind::Worker, frame("https://b.test", None, page("")))),
+            // Its origin is opaque, and it has what its owner has nevertheless.
+            (true, worker(DocumentKind::DataWorker, page(""))),
+            (true, worker(DocumentKind::DataWorker, page("x=self"))),
+            (false, worker(DocumentKind::DataWorker, page("x=()"))),
         ] {
             assert_eq!(is_allowed(&document, "x", &own), allowed, "{document} {:?}", document.allow);
         }

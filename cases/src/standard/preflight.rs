@@ -289,3 +289,254 @@ fn max_age(trace: &mut Trace, headers: &Fields) -> Duration {
     let limited = seconds <= MAX_AGE_LIMIT || trace.rule("fetch.preflight.7.10", true);
     Duration::from_secs(if limited { seconds.min(MAX_AGE_LIMIT) } else { seconds })
 }
+
+#[cfg(test)]
+mod tests {
+    use crosscheck_servers::ByteString;
+
+    use super::super::client::Client;
+    use super::super::machine::{Answer, Machine, Received, Wire};
+    use super::super::origin::Origin;
+    use super::super::request::Credentials;
+    use super::Extracted::{Failure, Null, Values};
+    use super::*;
+    use crate::Document;
+
+    const PAGE: &str = "https://page.test";
+
+    fn agent(wire: Wire, broken: &str) -> UserAgent {
+        let client = Client::of(&Document::page(PAGE), "/");
+        UserAgent::new(client, Trace::breaking([broken.to_owned()]), wire)
+    }
+
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        lines.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    /// A request of the page to another site.
+    fn request(method: &str, headers: &[(&str, &str)], credentials: Credentials) -> Request {
+        let url = |text: &str| text.parse().expect("a URL");
+        let mut request = Request::new(url("https://api.test/"), Origin::of(&url(PAGE)));
+        request.mode = Mode::Cors;
+        request.tainting = Tainting::Cors;
+        request.method = method.into();
+        request.headers = fields(headers);
+        request.credentials = credentials;
+        request
+    }
+
+    /// The requirements of a trace that are of this family.
+    fn followed(trace: &Trace, family: &[&str]) -> Vec<&'static str> {
+        trace.requirements().into_iter().filter(|id| family.iter().any(|prefix| id.starts_with(prefix))).collect()
+    }
+
+    /// What a PUT comes to whose preflight has this answer.
+    fn announced(
+        credentials: Credentials,
+        status: u16,
+        headers: &[(&str, &str)],
+        broken: &str,
+    ) -> (Result<(), NetworkError>, Vec<&'static str>) {
+        let (broken, headers) = (broken.to_owned(), fields(headers));
+        let machine = Machine::new(move |wire| async move {
+            let mut agent = agent(wire, &broken);
+            let result = agent.preflight_fetch(&request("PUT", &[], credentials)).await;
+            (result, followed(&agent.trace, &["fetch.preflight.7.status-", "fetch.preflight.7.cors-"]))
+        });
+        let answer = Received { status, headers, complete: true, ..Received::default() };
+        machine.run(|_| Answer::Response(answer.clone()))
+    }
+
+    #[test]
+    fn only_success_lets_a_preflight_pass() {
+        let allowed = [("Access-Control-Allow-Origin", PAGE), ("Access-Control-Allow-Methods", "PUT")];
+        let located = [&allowed[..], &[("Location", "/other")]].concat();
+        let (any, redirect, other) =
+            ("fetch.preflight.7.status-a", "fetch.preflight.7.status-b", "fetch.preflight.7.status-c");
+        for (status, headers, broken, class, follows) in [
+            (200, &allowed[..], "", None, &[][..]),
+            (204, &allowed, "", None, &[any]),
+            (299, &allowed, "", None, &[any]),
+            (200, &allowed, any, None, &[]),
+            (204, &allowed, any, Some("preflight-status"), &[]),
+            (301, &located, "", Some("preflight-redirect"), &[redirect]),
+            (308, &located, "", Some("preflight-redirect"), &[redirect]),
+            (301, &allowed, "", Some("preflight-status"), &[redirect]),
+            (304, &located, "", Some("preflight-status"), &[redirect]),
+            (404, &allowed, "", Some("preflight-status"), &[other]),
+            (404, &located, "", Some("preflight-status"), &[other]),
+            (500, &allowed, other, None, &[]),
+        ] {
+            let (result, followed) = announced(Credentials::Omit, status, headers, broken);
+            assert_eq!(result.err().and_then(|error| error.class), class, "{status} {headers:?} {broken}");
+            assert_eq!(followed, follows, "{status} {headers:?} {broken}");
+        }
+    }
+
+    #[test]
+    fn the_cors_check_of_a_preflight_goes_by_the_credentials_of_the_request() {
+        use Credentials::{Include, Omit};
+        let (origin, by_credentials, any) =
+            ("fetch.preflight.7.cors-a", "fetch.preflight.7.cors-b", "fetch.preflight.7.cors-c");
+        let name = "Access-Control-Allow-Origin";
+        for (credentials, header, broken, class, follows) in [
+            (Omit, ("X", ""), "", Some("missing-allow-origin"), &[origin][..]),
+            (Omit, (name, "https://other.test"), "", Some("allow-origin-mismatch"), &[origin]),
+            (Include, (name, "https://other.test"), "", Some("allow-origin-mismatch"), &[origin]),
+            (Include, (name, "*"), "", Some("wildcard-with-credentials"), &[by_credentials]),
+            (Include, (name, PAGE), "", Some("missing-allow-credentials"), &[by_credentials]),
+            (Include, (name, PAGE), by_credentials, None, &[]),
+            (Omit, (name, "https://other.test"), origin, None, &[]),
+            (Omit, (name, "*"), "", None, &[any]),
+            (Omit, (name, "*"), any, Some("allow-origin-mismatch"), &[]),
+            (Omit, (name, PAGE), "", None, &[]),
+            (Omit, (name, PAGE), any, None, &[]),
+        ] {
+            let headers = [header, ("Access-Control-Allow-Methods", "PUT")];
+            let (result, followed) = announced(credentials, 200, &headers, broken);
+            assert_eq!(result.err().and_then(|error| error.class), class, "{credentials:?} {header:?} {broken}");
+            assert_eq!(followed, follows, "{credentials:?} {header:?} {broken}");
+        }
+    }
+
+    #[test]
+    fn what_a_preflight_announces() {
+        let (safelisted, method) = ("fetch.preflight.3.safelisted", "fetch.preflight.3");
+        let (nothing, joined, safe) = ("fetch.preflight.5a", "fetch.preflight.5b", "fetch.preflight.5c");
+        let (accept, a, b) = (("Accept", "*/*"), ("X-A", "1"), ("X-B", "1"));
+        for (name, headers, broken, announced, names, follows) in [
+            ("PUT", &[][..], "", Some("PUT"), None, &[method, nothing][..]),
+            ("patch", &[], "", Some("patch"), None, &[method, nothing]),
+            ("PUT", &[], method, Some("put"), None, &[nothing]),
+            ("PUT", &[], nothing, Some("PUT"), Some(""), &[method]),
+            ("PUT", &[], safelisted, Some("PUT"), None, &[method, nothing]),
+            ("GET", &[a], "", Some("GET"), Some("x-a"), &[safelisted, method, joined]),
+            ("HEAD", &[a], "", Some("HEAD"), Some("x-a"), &[safelisted, method, joined]),
+            ("POST", &[a], "", Some("POST"), Some("x-a"), &[safelisted, method, joined]),
+            ("POST", &[a], safelisted, None, Some("x-a"), &[joined]),
+            ("PUT", &[b, a], "", Some("PUT"), Some("x-a,x-b"), &[method, joined]),
+            ("PUT", &[b, a], joined, Some("PUT"), Some("x-a, x-b"), &[method]),
+            ("PUT", &[accept, a], "", Some("PUT"), Some("x-a"), &[safe, method, joined]),
+            ("PUT", &[accept, a], safe, Some("PUT"), Some("x-a,accept"), &[method, joined]),
+        ] {
+            let mut agent = agent(Wire::default(), broken);
+            let preflight = agent.preflight_request(&request(name, headers, Credentials::Omit));
+            let row = format!("{name} {headers:?} {broken}");
+            let stated = |name: &str| preflight.headers.get(name).map(|value| value.decode().into_owned());
+            assert_eq!(stated("access-control-request-method").as_deref(), announced, "{row}");
+            assert_eq!(stated("access-control-request-headers").as_deref(), names, "{row}");
+            assert_eq!(followed(&agent.trace, &["fetch.preflight.3", "fetch.preflight.5"]), follows, "{row}");
+        }
+    }
+
+    #[test]
+    fn names_that_the_cache_covers_are_announced_all_the_same() {
+        let all = "fetch.preflight.4";
+        for (cached, broken, names, follows) in [
+            (&[][..], "", &["x-a", "x-b"][..], &[][..]),
+            (&["x-c"], "", &["x-a", "x-b"], &[]),
+            (&["x-a"], "", &["x-a", "x-b"], &[all]),
+            (&["x-a"], all, &["x-b"], &[]),
+            (&["x-a", "x-b"], all, &[], &[]),
+        ] {
+            let mut agent = agent(Wire::default(), broken);
+            let request = request("GET", &[("X-A", "1"), ("X-B", "1")], Credentials::Omit);
+            let key = agent.preflight_key(&request);
+            let cached: Vec<ByteString> = cached.iter().map(|name| (*name).into()).collect();
+            let (mut trace, age) = (Trace::default(), Duration::from_secs(60));
+            agent.memory.preflights.allow_headers(&mut trace, &key, &cached, age, Duration::ZERO);
+            assert_eq!(agent.announced_names(&request), names, "{cached:?} {broken}");
+            assert_eq!(followed(&agent.trace, &[all]), follows, "{cached:?} {broken}");
+        }
+    }
+
+    fn values(listed: &[&str]) -> Extracted {
+        Values(listed.iter().map(|value| (*value).into()).collect())
+    }
+
+    #[test]
+    fn which_methods_an_answer_allows() {
+        for (method, methods, credentials, broken, refused, follows) in [
+            ("PUT", values(&["GET", "PUT"]), false, "", None, &["7.5a"][..]),
+            ("POST", Null, true, "", None, &["7.5d"]),
+            ("POST", values(&["PUT"]), true, "", None, &["7.5d"]),
+            ("PUT", values(&["GET", "*"]), false, "", None, &["7.5f"]),
+            ("PUT", values(&["*"]), false, "7.5f", Some("7.5b"), &["7.5b"]),
+            ("PUT", values(&["*"]), true, "", Some("7.5g"), &["7.5g"]),
+            ("*", values(&["*"]), true, "", None, &["7.5a"]),
+            ("PUT", Null, false, "", Some("7.5c"), &["7.5c"]),
+            ("PUT", Null, true, "", Some("7.5c"), &["7.5c"]),
+            ("PUT", values(&["GET"]), false, "", Some("7.5b"), &["7.5b"]),
+            ("PUT", values(&["GET"]), true, "", Some("7.5b"), &["7.5b"]),
+            ("PUT", values(&["GET"]), true, "7.5b", None, &[]),
+            ("PUT", values(&["put"]), true, "", Some("7.5e"), &["7.5e"]),
+            ("PUT", Failure, false, "", Some("7.5b"), &["7.5b"]),
+        ] {
+            let row = format!("{method} {methods:?} {credentials} {broken}");
+            let mut agent = agent(Wire::default(), &format!("fetch.preflight.{broken}"));
+            let result = agent.check_method(&request(method, &[], Credentials::Omit), &methods, credentials);
+            let refused = refused.map(|id| (Some("method-not-allowed"), format!("fetch.preflight.{id}")));
+            assert_eq!(result.err().map(|error| (error.class, error.requirement.to_owned())), refused, "{row}");
+            let follows: Vec<String> = follows.iter().map(|id| format!("fetch.preflight.{id}")).collect();
+            assert_eq!(followed(&agent.trace, &["fetch.preflight."]), follows, "{row}");
+        }
+    }
+
+    #[test]
+    fn which_header_names_an_answer_allows() {
+        let (a, json, secret) = (("X-A", "1"), ("Content-Type", "application/json"), ("Authorization", "secret"));
+        for (headers, names, credentials, broken, refused, follows) in [
+            (&[][..], Null, false, "", None, &[][..]),
+            (&[], values(&["x-b"]), false, "", None, &["7.7g"]),
+            (&[a], values(&["X-A"]), true, "", None, &["7.7a"]),
+            (&[a], values(&["X-A"]), true, "7.7g", None, &["7.7a"]),
+            (&[a], values(&["x-a", "x-b"]), true, "", None, &["7.7a", "7.7g"]),
+            (&[a], values(&["x-a", "x-b"]), true, "7.7g", Some("7.7g"), &["7.7a"]),
+            (&[a], values(&["*"]), false, "", None, &["7.7d"]),
+            (&[a], values(&["*"]), true, "", Some("7.7e"), &["7.7e"]),
+            (&[a], Null, true, "", Some("7.7c"), &["7.7c"]),
+            (&[a], values(&["x-b"]), false, "", Some("7.7b"), &["7.7b"]),
+            (&[a], values(&["x-b"]), true, "", Some("7.7b"), &["7.7b"]),
+            (&[a], values(&["x-b"]), true, "7.7b", None, &[]),
+            (&[json], values(&["x-b"]), true, "", Some("7.7f"), &["7.7f"]),
+            (&[json], values(&["content-type"]), true, "", None, &["7.7a"]),
+            (&[secret], values(&["*"]), false, "", Some("7.6a"), &["7.6a"]),
+            (&[secret], values(&["*"]), true, "", Some("7.6a"), &["7.6a"]),
+            (&[secret], values(&["x-b"]), false, "", Some("7.7b"), &["7.7b"]),
+            (&[secret], Null, false, "", Some("7.7c"), &["7.7c"]),
+            (&[secret], values(&["AUTHORIZATION"]), false, "", None, &["7.6b", "7.7a"]),
+            (&[secret], values(&["*", "authorization"]), true, "", None, &["7.6b", "7.7a", "7.7g"]),
+        ] {
+            let row = format!("{headers:?} {names:?} {credentials} {broken}");
+            let mut agent = agent(Wire::default(), &format!("fetch.preflight.{broken}"));
+            let result = agent.check_names(&request("GET", headers, Credentials::Omit), &names, credentials);
+            let refused = refused.map(|id| (Some("header-not-allowed"), format!("fetch.preflight.{id}")));
+            assert_eq!(result.err().map(|error| (error.class, error.requirement.to_owned())), refused, "{row}");
+            let follows: Vec<String> = follows.iter().map(|id| format!("fetch.preflight.{id}")).collect();
+            assert_eq!(followed(&agent.trace, &["fetch.preflight."]), follows, "{row}");
+        }
+    }
+
+    #[test]
+    fn how_long_a_preflight_is_kept() {
+        let (absent, bad, zero, limit) =
+            ("fetch.preflight.7.9a", "fetch.preflight.7.9b", "fetch.preflight.7.9c", "fetch.preflight.7.10");
+        for (lines, broken, seconds, follows) in [
+            (&[][..], "", 5, &[absent][..]),
+            (&["-1"], "", 5, &[bad]),
+            (&["60", "60"], "", 5, &[bad]),
+            (&["0"], "", 0, &[zero]),
+            (&["0"], zero, 5, &[]),
+            (&["60"], "", 60, &[]),
+            (&["60"], limit, 60, &[]),
+            (&["86400"], "", 86_400, &[]),
+            (&["86401"], "", 86_400, &[limit]),
+            (&["86401"], limit, 86_401, &[]),
+        ] {
+            let mut trace = Trace::breaking([broken.to_owned()]);
+            let headers = lines.iter().map(|line| ("Access-Control-Max-Age".into(), (*line).into())).collect();
+            assert_eq!(max_age(&mut trace, &headers), Duration::from_secs(seconds), "{lines:?} {broken}");
+            assert_eq!(followed(&trace, &["fetch.preflight."]), follows, "{lines:?} {broken}");
+        }
+    }
+}

@@ -179,3 +179,92 @@ impl PreflightCache {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(60);
+
+    fn key(partition: &str, origin: &str, path: &str, credentials: bool) -> Key {
+        let url = format!("https://api.test{path}").parse().expect("a URL");
+        Key { partition: partition.into(), origin: origin.into(), url, credentials }
+    }
+
+    fn own() -> Key {
+        key("https://page.test", "https://page.test", "/", false)
+    }
+
+    /// Each of another partition, origin or URL than [`own`].
+    fn others() -> [Key; 3] {
+        [
+            key("https://other.test", "https://page.test", "/", false),
+            key("https://page.test", "null", "/", false),
+            key("https://page.test", "https://page.test", "/?", false),
+        ]
+    }
+
+    fn allow(cache: &mut PreflightCache, key: &Key, name: &str, max_age: Duration) {
+        cache.allow_headers(&mut Trace::default(), key, &[name.into()], max_age, Duration::ZERO);
+    }
+
+    fn has(cache: &PreflightCache, key: &Key, name: &str, now: Duration) -> bool {
+        cache.has_header(&mut Trace::default(), key, name, now)
+    }
+
+    #[test]
+    fn a_cache_is_empty_until_something_is_allowed() {
+        let mut cache = PreflightCache::default();
+        assert!(cache.is_empty());
+        allow(&mut cache, &own(), "x-a", AGE);
+        assert!(!cache.is_empty());
+    }
+
+    #[test]
+    fn a_name_takes_over_the_age_of_the_entry_that_matches_and_of_no_other() {
+        let (mut cache, longer) = (PreflightCache::default(), AGE * 2);
+        cache.allow_methods(&mut Trace::default(), &own(), &["PUT".into()], AGE, Duration::ZERO);
+        allow(&mut cache, &own(), "x-a", AGE);
+        for other in others() {
+            allow(&mut cache, &other, "x-a", longer);
+            assert!(has(&cache, &other, "x-a", AGE));
+        }
+        allow(&mut cache, &own(), "x-b", longer);
+        assert!(has(&cache, &own(), "x-b", AGE));
+        assert!(!has(&cache, &own(), "x-a", AGE));
+        assert!(!cache.has_method(&mut Trace::default(), &own(), &"PUT".into(), AGE));
+        let entries = cache.0.len();
+        let mut trace = Trace::default();
+        cache.allow_headers(&mut trace, &own(), &["X-B".into()], AGE * 3, Duration::ZERO);
+        assert!(trace.requirements().contains(&"fetch.preflight.7.14"));
+        assert!(!trace.requirements().contains(&"fetch.preflight.7.15"));
+        assert_eq!(cache.0.len(), entries);
+        assert!(has(&cache, &own(), "x-b", longer));
+    }
+
+    #[test]
+    fn clearing_goes_by_partition_origin_and_url_and_not_by_credentials() {
+        let (any, other) = ("fetch.preflight-cache.clear.a", "fetch.preflight-cache.clear.c");
+        let [partition, origin, url] = others();
+        let included = Key { credentials: true, ..own() };
+        for (entry, broken, stays, follows) in [
+            (own(), "", false, &[][..]),
+            (own(), any, false, &[]),
+            (included.clone(), "", false, &[any]),
+            (included, any, true, &[]),
+            (partition.clone(), "", true, &[other]),
+            (origin.clone(), "", true, &[other]),
+            (url.clone(), "", true, &[other]),
+            (partition, other, false, &[]),
+            (origin, other, false, &[]),
+            (url, other, false, &[]),
+        ] {
+            let mut cache = PreflightCache::default();
+            allow(&mut cache, &entry, "x-a", AGE);
+            let mut trace = Trace::breaking([broken.to_owned()]);
+            cache.clear(&mut trace, &own());
+            assert_eq!(has(&cache, &entry, "x-a", Duration::ZERO), stays, "{entry:?} {broken}");
+            assert_eq!(trace.requirements(), follows, "{entry:?} {broken}");
+        }
+    }
+}
