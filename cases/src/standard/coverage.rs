@@ -180,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn tests_comments_and_other_signs_hide_nothing_else() {
+        let source = "#[must_use]\nfn f() {\n    rule(g(1), \"one\", 4 / h(\"two\"), ('\"', '\\'', \"three\"))\n}\n\
+                      #[cfg(test)]\nmod tests {\n    rule(\"hidden\")\n}\nfn h() { note('x', \"four\") }\n";
+        let mut seen = Vec::new();
+        scan(source, &mut |call, literal| seen.push((call.to_owned(), literal)));
+        let seen: Vec<(&str, &str)> = seen.iter().map(|(call, literal)| (call.as_str(), *literal)).collect();
+        assert_eq!(seen, [("rule", "one"), ("h", "two"), ("", "three"), ("note", "four")]);
+    }
+
+    #[test]
     fn notes_and_reasons_are_not_consulted() {
         assert!(consulted().contains("fetch.cors-check.4b"));
         assert!(modelled().contains("fetch.bad-port.2b") && !consulted().contains("fetch.bad-port.2b"));

@@ -170,6 +170,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_loaded_has_a_directive_of_its_own_and_default_src_speaks_for_the_rest() {
+        use Destination::{Audio, Empty, Font, Image, Script, Style, Track, Video};
+
+        let forbids = |value: &str, destination| {
+            let policies = ContentPolicies { value: value.to_owned(), own: None };
+            let mut request = Request::new("https://a.test/".parse().expect("a URL"), Origin::Opaque);
+            request.destination = destination;
+            policies.forbid(&request)
+        };
+        for (directives, destinations) in [
+            (&["connect-src"][..], &[Empty][..]),
+            (&["script-src-elem", "script-src"], &[Script]),
+            (&["style-src-elem", "style-src"], &[Style]),
+            (&["img-src"], &[Image]),
+            (&["font-src"], &[Font]),
+            (&["media-src"], &[Audio, Video, Track]),
+        ] {
+            for destination in [Empty, Script, Style, Image, Font, Audio, Video, Track] {
+                for directive in directives {
+                    let meant = destinations.contains(&destination);
+                    assert_eq!(
+                        forbids(&format!("{directive} 'none'"), destination),
+                        meant,
+                        "{directive} {destination:?}"
+                    );
+                    let first = forbids(&format!("default-src 'none'; {directive} a.test"), destination);
+                    assert_eq!(first, !meant, "{directive} before default-src, {destination:?}");
+                }
+                assert!(forbids("default-src 'none'", destination), "{destination:?}");
+            }
+        }
+    }
+
+    #[test]
     fn source_lists() {
         let own = Origin::of(&Url::parse("https://page.test/").expect("a URL"));
         for (policy, url, allowed) in [

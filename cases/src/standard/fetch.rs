@@ -383,7 +383,6 @@ impl UserAgent {
             "blob" if self.trace.rule("fetch.scheme-fetch.blob.2", true) => {
                 Err(NetworkError::new("blob-method", "fetch.scheme-fetch.blob.2"))
             }
-            "about" | "file" => Err(NetworkError::new("unsupported-scheme", "fetch.scheme-fetch.4")),
             _ if self.trace.rule("fetch.scheme-fetch.4", true) => {
                 Err(NetworkError::new("unsupported-scheme", "fetch.scheme-fetch.4"))
             }

@@ -38,7 +38,7 @@ mod request_class;
 mod safelist;
 mod sandboxing;
 #[cfg(test)]
-mod testing_a;
+mod testing;
 mod trace;
 mod websocket;
 mod xhr;

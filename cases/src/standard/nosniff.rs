@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn scripts_and_style_sheets_need_a_type_that_fits_and_others_need_none() {
-        use Destination::{Empty, Font, Image, Media, Script, Style};
+        use Destination::{Empty, Font, Image, Script, Style, Video};
 
         // Which requirement blocks, and which ones are named.
         for (destination, content_type, options, blocked_by, named) in [
@@ -112,12 +112,17 @@ mod tests {
             (Image, None, NOSNIFF, None, &["fetch.nosniff-block.6a"]),
             (Empty, Some("text/html"), NOSNIFF, None, &["fetch.nosniff-block.6b"]),
             (Font, None, NOSNIFF, None, &["fetch.nosniff-block.6b"]),
-            (Media, Some("text/csv"), NOSNIFF, None, &["fetch.nosniff-block.6b"]),
+            (Video, Some("text/csv"), NOSNIFF, None, &["fetch.nosniff-block.6b"]),
         ] {
             let case = format!("{destination:?} {content_type:?} {options:?}");
             let mut trace = Trace::default();
             let blocked = mime_checks(&mut trace, destination, &headers(content_type, options)).err();
             assert_eq!(blocked.map(|error| error.requirement), blocked_by, "{case}");
+            let (by_type, is_set) = (blocked_by.is_some_and(|by| by.contains("mime-block")), !options.is_empty());
+            let classes = blocked.map(|error| (error.class, error.also));
+            let (wrong, nosniff) = (Some("wrong-type"), Some("nosniff"));
+            let expected = if by_type { (wrong, nosniff.filter(|_| is_set)) } else { (nosniff, None) };
+            assert_eq!(classes, blocked_by.map(|_| expected), "{case}");
             assert_eq!(trace.requirements(), named, "{case}");
         }
     }

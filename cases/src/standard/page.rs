@@ -249,7 +249,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::standard::testing_a::{answer, perform_on_page};
+    use crate::standard::testing::{answer, perform_on_page};
     use crate::standard::{Answer, Failure, Received};
 
     #[test]

@@ -68,3 +68,26 @@ impl Trace {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_has_each_rule_that_applied_once_between_two_messages() {
+        let mut trace = Trace::breaking(["broken".to_owned()]);
+        assert!(trace.rule("one", true));
+        assert!(trace.rule("one", true));
+        assert!(!trace.rule("two", false));
+        assert!(!trace.rule("broken", true));
+        trace.note("three", true);
+        trace.note("two", false);
+        assert!(trace.rule("one", true));
+        trace.sent();
+        trace.sent();
+        assert!(trace.rule("one", true));
+        assert_eq!(trace.requirements(), ["one", "three", "one", "one"]);
+        let after: Vec<usize> = trace.decisions().iter().map(|decision| decision.after).collect();
+        assert_eq!(after, [0, 0, 0, 2]);
+    }
+}

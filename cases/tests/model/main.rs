@@ -2,6 +2,7 @@
 //! inventory, and deliberately wrong copies of itself.
 
 mod embedder_policy;
+mod exchanges;
 mod framing;
 mod isolation;
 mod not_modelled;
