@@ -10,7 +10,7 @@ use crosscheck_servers::{
 
 use crate::placement::Placed;
 use crate::standard::{
-    Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Performance, Received, SocketEvent,
+    Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Performance, Received, SEEN, SocketEvent,
     is_load_modelled, perform,
 };
 use crate::{Case, Outcome, PageResult, Probe, Reason, ResultKind, Stated, WireMessage, grade, strip_tokens};
@@ -25,11 +25,21 @@ pub struct Prediction {
 }
 
 impl Case {
-    /// Whether the executable standard can tell the outcome; why not otherwise.
+    /// Whether the executable standard can tell all of the outcome that the case states; why not otherwise.
     ///
     /// # Errors
     /// What the case does that is not modelled.
     pub fn is_modelled(&self) -> Result<(), &'static str> {
+        self.is_predictable()?;
+        let mut seen = self.stated.then.page.iter().flat_map(|result| result.seen.keys());
+        match seen.any(|name| !SEEN.contains(&name.as_str())) {
+            true => Err("it looks at what was loaded for more than the model tells"),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the executable standard can tell what is sent and what kind of result the page gets.
+    fn is_predictable(&self) -> Result<(), &'static str> {
         if self.stated.when.iter().any(|probe| matches!(probe, Probe::Evaluate(..))) {
             return Err("it evaluates a script");
         }
@@ -47,7 +57,8 @@ impl Case {
         Ok(())
     }
 
-    /// The outcome that the standard leads to; nothing where the case is not modelled.
+    /// The outcome that the standard leads to, without what the model leaves open of a load; nothing where the case is
+    /// not modelled.
     #[must_use]
     pub fn predict(&self) -> Option<Prediction> {
         self.predict_breaking(&[])
@@ -56,7 +67,7 @@ impl Case {
     /// The outcome with an agent that does not keep these requirements.
     #[must_use]
     pub fn predict_breaking(&self, requirements: &[String]) -> Option<Prediction> {
-        self.is_modelled().ok()?;
+        self.is_predictable().ok()?;
         let placed = self.place(&fixed_token()?);
         let client = Client::of(&self.stated.page, &format!("/{}/", placed.token));
         let machine = perform(client, placed.steps.clone(), requirements.iter().cloned());

@@ -15,6 +15,10 @@ use super::request_class::parse_url;
 use super::trace::Trace;
 use crate::{LoadProbe, Loader, PageResult, ResponseType, ResultKind};
 
+/// What the model tells of what a page sees of a load: not what scripts throw or find when they look, and not how long
+/// a sound is.
+pub(crate) const SEEN: [&str; 4] = ["cues", "rules", "tainted", "width"];
+
 /// Whether a load can be predicted; why not otherwise.
 pub(crate) fn is_modelled(options: &LoadProbe) -> Result<(), &'static str> {
     // Most look at what is there; these ask for more.
@@ -238,7 +242,7 @@ impl UserAgent {
                 if !decodes {
                     return refuse("not-decodable", "html.img.load-event");
                 }
-                if matches!(element, Loader::Img | Loader::Srcset | Loader::Picture) {
+                if matches!(element, Loader::Img | Loader::Srcset | Loader::Picture | Loader::CssContent) {
                     seen.insert("width".to_owned(), json!(width));
                 }
                 if !matches!(element, Loader::Audio | Loader::Input | Loader::CssContent) {

@@ -46,7 +46,7 @@ mod xhr;
 pub use client::Client;
 pub use corp::{Embedded, check_resource_policy};
 pub use coverage::{consulted, modelled, not_modelled};
-pub(crate) use elements::is_modelled as is_load_modelled;
+pub(crate) use elements::{SEEN, is_modelled as is_load_modelled};
 pub use embedder_policy::{
     Checked, Containers, CreationUrl, Disposition, EmbedderPolicy, EmbedderPolicyReport, EmbedderPolicyValue,
 };

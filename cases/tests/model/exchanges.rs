@@ -267,7 +267,7 @@ fn credentials_of_a_url_answer_a_challenge_once() {
         (with("me:secret"), &ok, 1),
         (with("me:secret"), &answer(403, &[]), 1),
     ] {
-        let exchange = exchange(page(), &step, &[], &[answer.clone()]);
+        let exchange = exchange(page(), &step, &[], std::slice::from_ref(answer));
         assert_eq!(exchange.sent.len(), count, "{step} {answer:?}");
     }
     // What has answered is sent at once from then on, but not in place of what another URL says.
@@ -276,7 +276,7 @@ fn credentials_of_a_url_answer_a_challenge_once() {
     assert_eq!(later.header(2, "authorization"), basic("me:secret"));
     assert_eq!(later.header(3, "authorization"), None);
     let unanswered =
-        exchange(page(), &json!([with("me:secret"), {"fetch": "https://page.test/y"}]), &[], &[ok.clone()]);
+        exchange(page(), &json!([with("me:secret"), {"fetch": "https://page.test/y"}]), &[], std::slice::from_ref(&ok));
     assert_eq!(unanswered.header(1, "authorization"), None);
     let foreign = json!({"xhr": "https://me:secret@api.other.test/x", "withCredentials": true});
     let challenge = answer(401, &[ALLOWED, &[("WWW-Authenticate", "Basic")]].concat());
