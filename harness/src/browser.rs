@@ -109,7 +109,7 @@ impl<'r> Browser<'r> {
     }
 
     /// Runs every case to a record: first those that need a cache without other entries, in a fresh session, then those
-    /// after which the driver is of no use, then all others.
+    /// that look at errors of scripts, those after which the driver is of no use, and all others.
     async fn run_all(
         &mut self,
         cases: &[&Case],
@@ -121,6 +121,9 @@ impl<'r> Browser<'r> {
             self.stop().await;
         }
         self.run_together(&remembering, finish).await?;
+        let looks = |case: &&Case| self.engine.runs_scripts_in_open && looks_at_script_errors(case);
+        let (looking, cases): (Vec<&Case>, Vec<&Case>) = cases.into_iter().partition(looks);
+        self.run_together(&looking, finish).await?;
         let (framed, others) = if self.engine.busy_with_frames { split_frames(&cases) } else { (Vec::new(), cases) };
         self.run_together(&framed, finish).await?;
         self.run_together(&others, finish).await
@@ -237,6 +240,11 @@ impl<'r> Browser<'r> {
 fn looks_at_preflight_cache(case: &Case) -> bool {
     let wire = case.stated.then.wire.as_deref().unwrap_or_default();
     case.stated.when.len() > 1 && wire.iter().any(|message| message.preflight)
+}
+
+/// Whether a case looks at what a page learns of an error in a script.
+fn looks_at_script_errors(case: &Case) -> bool {
+    case.stated.then.page.iter().any(|result| ["muted", "threw"].iter().any(|name| result.seen.contains_key(*name)))
 }
 
 /// The record of a case from what came of an attempt at it.

@@ -42,6 +42,10 @@ pub struct Engine {
     /// a browser of their own.
     #[serde(default)]
     pub forgets_preflights: bool,
+    /// Whether scripts of all windows of a process run while a `window.open()` waits, and an error in one of them is told
+    /// as one of the script that waits: cases that look at errors of scripts do not run beside those that open windows.
+    #[serde(default)]
+    pub runs_scripts_in_open: bool,
     /// Whether it needs a display (Xvfb is started for it).
     #[serde(default)]
     pub display: bool,
