@@ -228,7 +228,6 @@ impl UserAgent {
         let trace = &mut self.trace;
         let received = &response.received;
         let mime = extract_mime_type(&received.headers);
-        let is_opaque = response.kind == ResponseType::Opaque;
         let is_ok = (200..300).contains(&received.status);
         let refuse = |class, requirement| Err(NetworkError::new(class, requirement));
         let mut seen = Seen::new();
@@ -287,8 +286,11 @@ impl UserAgent {
                 if !is_css && (own || trace.rule("html.css.mime-cross-origin", true)) {
                     return refuse("wrong-type", "html.css.mime-cross-origin");
                 }
-                let hidden = is_opaque && trace.rule("html.css.css-rules-throw", true)
-                    || response.kind == ResponseType::Cors && !trace.rule("html.css.cors-readable", true);
+                let hidden = match response.kind {
+                    ResponseType::Opaque => trace.rule("html.css.css-rules-throw", true),
+                    ResponseType::Cors => !trace.rule("html.css.cors-readable", true),
+                    _ => false,
+                };
                 let rules = decode_text(&received.body).matches('}').count();
                 seen.insert("rules".to_owned(), if hidden { json!("SecurityError") } else { json!(rules) });
             }
