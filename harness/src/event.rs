@@ -1,17 +1,21 @@
 use crosscheck_reports::{AgentRecord, CaseRecord};
 
-/// What happens in a run, as it happens: the progress display, the journal and the reports all listen to these.
+/// What happens in a run, as it happens: the progress display and the journal listen to these.
 #[derive(Debug)]
 pub enum RunEvent {
     /// An agent is ready.
     Started {
         /// Who.
         agent: AgentRecord,
-        /// How many cases it is going to run.
+        /// How many cases it is going to run in each round.
         cases: usize,
+        /// How many rounds.
+        rounds: u32,
     },
-    /// A case was run to its end.
+    /// A round begins; the first is number 1.
+    Round(u32),
+    /// A case was run to its end in a round that is not the last one.
+    Ran(CaseRecord),
+    /// A case was run to its end in the last round: all that came of it in all rounds.
     Finished(CaseRecord),
-    /// Something is worth a person's attention and is no case's result.
-    Warning(String),
 }

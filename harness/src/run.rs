@@ -123,17 +123,19 @@ async fn run_rounds<'r>(
         Runner::Browser(browser) => browser.agent(),
         Runner::Reference(reference) => reference.agent(),
     };
-    listen(&RunEvent::Started { agent, cases: cases.len() })?;
+    let rounds = options.repeat.max(1);
+    listen(&RunEvent::Started { agent, cases: cases.len(), rounds })?;
     let started = std::time::SystemTime::now();
     let clock = Instant::now();
     let requests_before = stage.requests();
     let records = options.finished.iter().map(|record| (record.id.clone(), record.clone())).collect();
     let mut results = Results { records, last: false, listen };
-    for round in 0..options.repeat.max(1) {
-        results.last = round + 1 >= options.repeat.max(1);
+    for round in 1..=rounds {
+        results.last = round == rounds;
+        (results.listen)(&RunEvent::Round(round))?;
         match &mut runner {
             Runner::Browser(browser) => {
-                if round > 0 {
+                if round > 1 {
                     browser.stop().await;
                 }
                 browser.round(&cases, &mut results).await?;
@@ -192,9 +194,8 @@ impl Results<'_> {
             Some(earlier) => merge(earlier, record),
             None => record,
         };
-        if self.last {
-            (self.listen)(&RunEvent::Finished(record.clone()))?;
-        }
+        let event = if self.last { RunEvent::Finished } else { RunEvent::Ran };
+        (self.listen)(&event(record.clone()))?;
         self.records.insert(record.id.clone(), record);
         Ok(())
     }

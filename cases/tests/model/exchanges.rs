@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crosscheck_cases::standard::{Answer, Client, Message, NetworkError, Permission, Received, perform};
+use crosscheck_cases::standard::{Answer, Client, Message, MessageKind, NetworkError, Permission, Received, perform};
 use crosscheck_cases::{Document, PageResult, Probe, ResultKind};
 use serde_json::{Value, json};
 
@@ -266,10 +266,12 @@ fn credentials_of_a_url_answer_a_challenge_once() {
         assert_eq!(exchange.sent.len(), count, "{step} {answer:?}");
     }
     // What has answered is sent at once from then on, but not in place of what another URL says.
-    let steps = json!([with("me:secret"), {"fetch": "https://page.test/y"}, with("you:other")]);
-    let later = exchange(page(), &steps, &[], &[challenge.clone(), ok.clone(), ok.clone(), ok.clone()]);
+    let image = json!({"load": "https://page.test/z", "element": "img"});
+    let steps = json!([with("me:secret"), {"fetch": "https://page.test/y"}, with("you:other"), image]);
+    let later = exchange(page(), &steps, &[], &[challenge.clone(), ok.clone()]);
     assert_eq!(later.header(2, "authorization"), basic("me:secret"));
     assert_eq!(later.header(3, "authorization"), None);
+    assert_eq!(later.header(4, "authorization"), basic("me:secret"));
     let unanswered =
         exchange(page(), &json!([with("me:secret"), {"fetch": "https://page.test/y"}]), &[], std::slice::from_ref(&ok));
     assert_eq!(unanswered.header(1, "authorization"), None);
@@ -383,4 +385,17 @@ fn streams_have_no_length_and_other_bodies_have() {
         );
         assert_eq!(exchange.header(0, "content-length"), length, "{body}");
     }
+}
+
+#[test]
+fn messages_say_what_they_are() {
+    let kinds = |step: Value| {
+        let sent = exchange(page(), &step, &[], &[answer(200, ALLOWED)]).sent;
+        sent.into_iter().map(|message| message.kind).collect::<Vec<_>>()
+    };
+    let other = "https://api.other.test/x";
+    assert_eq!(kinds(json!({"websocket": "wss://api.other.test/x"})), [MessageKind::Handshake]);
+    assert_eq!(kinds(json!({"fetch": other, "method": "PUT"})), [MessageKind::Preflight, MessageKind::Request]);
+    // What is asked with OPTIONS by the page is no preflight.
+    assert_eq!(kinds(json!({"fetch": "https://page.test/x", "method": "OPTIONS"})), [MessageKind::Request]);
 }

@@ -14,7 +14,11 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     terminal: bool,
     label: String,
-    total: usize,
+    /// How many cases are run in each round.
+    cases: usize,
+    rounds: u32,
+    /// The round that is under way, and what came of its cases.
+    round: u32,
     verdicts: BTreeMap<Verdict, usize>,
     last_line: Instant,
 }
@@ -27,31 +31,43 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{prefix:>12} {bar:32} {pos}/{len} {msg} ({eta} left)") {
             bar.set_style(style.progress_chars("━╾─"));
         }
-        Self { bar, terminal, label: String::new(), total: 0, verdicts: BTreeMap::new(), last_line: Instant::now() }
+        Self {
+            bar,
+            terminal,
+            label: String::new(),
+            cases: 0,
+            rounds: 1,
+            round: 1,
+            verdicts: BTreeMap::new(),
+            last_line: Instant::now(),
+        }
     }
 
     pub(crate) fn event(&mut self, event: &RunEvent) {
         match event {
-            RunEvent::Started { agent, cases } => {
+            RunEvent::Started { agent, cases, rounds } => {
                 self.label = format!("{} {}", agent.label, agent.version);
-                self.total = *cases;
-                self.bar.set_length(*cases as u64);
+                (self.cases, self.rounds) = (*cases, *rounds);
+                self.bar.set_length(*cases as u64 * u64::from(*rounds));
                 self.bar.set_prefix(agent.label.clone());
                 if !self.terminal {
                     eprintln!("{}: {cases} cases", self.label);
                 }
             }
-            RunEvent::Finished(record) => {
+            RunEvent::Round(number) => {
+                self.round = *number;
+                self.verdicts.clear();
+            }
+            RunEvent::Ran(record) | RunEvent::Finished(record) => {
                 *self.verdicts.entry(record.verdict).or_default() += 1;
                 self.bar.inc(1);
                 self.bar.set_message(self.counts());
                 if !self.terminal && self.last_line.elapsed() >= LINE_INTERVAL {
                     self.last_line = Instant::now();
                     let done: usize = self.verdicts.values().sum();
-                    eprintln!("{}: {done}/{} {}", self.label, self.total, self.counts());
+                    eprintln!("{}: {done}/{} {}", self.label, self.cases, self.counts());
                 }
             }
-            RunEvent::Warning(text) => self.bar.suspend(|| eprintln!("warning: {text}")),
         }
     }
 
@@ -59,7 +75,12 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
+    /// The verdicts so far, those of this round and of the ones before together.
     fn counts(&self) -> String {
-        self.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect::<Vec<_>>().join(", ")
+        let counts: Vec<String> = self.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+        match self.rounds {
+            1 => counts.join(", "),
+            rounds => format!("{} in round {} of {rounds}", counts.join(", "), self.round),
+        }
     }
 }

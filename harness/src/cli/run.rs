@@ -181,7 +181,7 @@ async fn run_agent(
         progress.event(event);
         match event {
             RunEvent::Finished(record) => journal.write(record).map_err(RunError::from),
-            RunEvent::Started { .. } | RunEvent::Warning(_) => Ok(()),
+            RunEvent::Started { .. } | RunEvent::Round(_) | RunEvent::Ran(_) => Ok(()),
         }
     };
     let record = tokio::select! {
