@@ -227,6 +227,12 @@ pub enum Fault {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WebSocketAnswer {
+    /// The status: with any other than 101 the lines of the handshake are just lines, and nothing is upgraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Names of lines of the handshake that are left out, in any letter case.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leave_out: Vec<String>,
     /// The Sec-WebSocket-Accept line.
     #[serde(skip_serializing_if = "is_default")]
     pub accept: WebSocketAccept,

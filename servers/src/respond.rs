@@ -172,6 +172,9 @@ fn websocket(answer: &WebSocketAnswer, filler: &Filler<'_>) -> Message {
     if let Some(protocol) = &answer.protocol {
         headers.push("Sec-WebSocket-Protocol", protocol.clone());
     }
+    for name in &answer.leave_out {
+        headers.remove(name);
+    }
     for (name, value) in &answer.headers {
         if let Some(value) = filler.fill_bytes(value) {
             headers.push(name.clone(), value);
@@ -185,15 +188,16 @@ fn websocket(answer: &WebSocketAnswer, filler: &Filler<'_>) -> Message {
             other => other.clone(),
         })
         .collect();
+    let status = answer.status.unwrap_or(101);
     let response = Response {
-        status: 101,
-        reason: reason_phrase(101),
+        status,
+        reason: reason_phrase(status),
         headers,
         body: Vec::new(),
-        framing: Framing::None,
+        framing: if status == 101 { Framing::None } else { Framing::Length(0) },
         pause: Duration::ZERO,
     };
-    Message::WebSocket(response, script)
+    if status == 101 { Message::WebSocket(response, script) } else { Message::Response(response) }
 }
 
 fn accept_value(key: &ByteString) -> String {
@@ -396,6 +400,14 @@ mod tests {
         let Message::WebSocket(response, script) = reply.message else { panic!("{reply:?}") };
         assert_eq!(response.headers.get("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into()));
         assert_eq!(script, [WebSocketAction::Echo]);
+        let without = behaviour(json!({"websocket": {"leave-out": ["connection"], "headers": [["X-A", "1"]]}}));
+        let Message::WebSocket(response, _) = respond(&without, &request, Counts::default()).message else { panic!() };
+        let names: Vec<String> = response.headers.iter().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(names, ["Upgrade", "Sec-WebSocket-Accept", "X-A"]);
+        let refused = respond(&behaviour(json!({"websocket": {"status": 200}})), &request, Counts::default());
+        let Message::Response(response) = refused.message else { panic!("{refused:?}") };
+        assert_eq!((response.status, response.framing), (200, Framing::Length(0)));
+        assert_eq!(response.headers.get("upgrade"), Some("websocket".into()));
         let plain = respond(&behaviour(json!({"status": 403})), &request, Counts::default());
         assert!(matches!(plain.message, Message::Response(Response { status: 403, .. })));
     }

@@ -56,6 +56,18 @@ async fn a_wrong_or_missing_accept_value_fails_the_handshake() {
 }
 
 #[tokio::test]
+async fn a_handshake_without_its_status_or_one_of_its_lines_fails() {
+    let refused = fixture(json!({"status": 200})).await;
+    let Err(Error::Http(response)) = open(&refused).await else { panic!("a connection") };
+    assert_eq!((response.status().as_u16(), response.headers().contains_key("sec-websocket-accept")), (200, true));
+    let log = refused.wait_for(|log| log[0].ended != Ended::Open).await;
+    assert_ne!(log[0].ended, Ended::Upgraded);
+    let fixture = fixture(json!({"leave-out": ["Connection"]})).await;
+    let error = open(&fixture).await.expect_err("no Connection line");
+    assert!(matches!(error, Error::Protocol(ProtocolError::MissingConnectionUpgradeHeader)), "{error}");
+}
+
+#[tokio::test]
 async fn without_a_websocket_answer_the_handshake_gets_the_http_answer() {
     let fixture = Fixture::new(&[("http://api.test/", json!({"status": 403}))]).await;
     let Err(Error::Http(response)) = open(&fixture).await else { panic!("a connection") };

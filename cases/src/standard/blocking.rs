@@ -150,4 +150,28 @@ mod tests {
             assert_eq!(trace.requirements(), follows, "{url} {mode:?} {broken}");
         }
     }
+
+    #[test]
+    fn pictures_and_media_by_name_are_upgraded_where_mixed_content_is_prohibited() {
+        let picture = (Destination::Image, false);
+        for (page, url, (destination, is_image_set), upgraded) in [
+            ("https://page.test", "http://a.test/", picture, true),
+            ("https://page.test", "http://a.test/", (Destination::Audio, false), true),
+            ("https://page.test", "http://a.test/", (Destination::Video, false), true),
+            ("https://page.test", "http://a.test/", (Destination::Image, true), false),
+            ("https://page.test", "http://a.test/", (Destination::Script, false), false),
+            ("https://page.test", "http://192.0.2.1/", picture, false),
+            ("https://page.test", "http://localhost/", picture, false),
+            ("http://page.test", "http://a.test/", picture, false),
+        ] {
+            let client = Client::of(&Document::page(page), "/");
+            let mut request = Request { destination, is_image_set, ..request(url, Mode::NoCors) };
+            upgrade_mixed_content(&mut Trace::default(), &client, &mut request);
+            assert_eq!(request.url().scheme() == "https", upgraded, "{page} {url} {destination:?} {is_image_set}");
+        }
+        let client = Client::of(&Document::page("https://page.test"), "/");
+        let mut other = Request { destination: Destination::Image, ..request("ftp://a.test/", Mode::NoCors) };
+        upgrade_mixed_content(&mut Trace::default(), &client, &mut other);
+        assert_eq!(other.url().scheme(), "ftp");
+    }
 }

@@ -134,14 +134,9 @@ fn embedder_policy(document: &Document, maker: Option<&Client>, is_secure_contex
         DocumentKind::Data | DocumentKind::DataWorker => CreationUrl::Local,
         _ => CreationUrl::Network,
     };
-    match (document.kind, maker) {
-        (DocumentKind::DataWorker, Some(owner)) => EmbedderPolicy::of_worker(url, owner, owner, &response).outcome,
-        _ => {
-            let response = Some(&response);
-            EmbedderPolicy::of_document(url, Containers { history: None, initiator: maker, parent: maker, response })
-                .outcome
-        }
-    }
+    let containers = Containers { history: None, initiator: maker, parent: maker, response: Some(&response) };
+    // For workers another algorithm says the same.
+    EmbedderPolicy::of_document(url, containers).outcome
 }
 
 /// What a permission of the top-level page lets a document do.
@@ -153,5 +148,41 @@ fn permission(document: &Document, name: &str, state: Option<PermissionState>) -
         Some(PermissionState::Granted) => Permission::Granted,
         Some(PermissionState::Denied) => Permission::Denied,
         None => Permission::Unanswered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn client(document: &Value) -> Client {
+        Client::of(&serde_json::from_value(document.clone()).expect("a document"), "/path")
+    }
+
+    #[test]
+    fn a_srcdoc_document_has_the_base_of_its_container() {
+        let base = |document: Value| client(&document).base.map(|base| base.to_string());
+        let srcdoc = json!({"kind": "srcdoc", "in": "https://page.test"});
+        assert_eq!(base(srcdoc).as_deref(), Some("https://page.test/path"));
+        assert_eq!(base(json!({"kind": "data", "in": "https://page.test"})), None);
+        assert_eq!(base(json!("https://page.test")).as_deref(), Some("https://page.test/path"));
+    }
+
+    #[test]
+    fn what_is_below_another_site_has_a_cross_site_ancestor() {
+        let other = json!({"kind": "iframe", "origin": "https://other.test", "in": "https://page.test"});
+        for (document, has) in [
+            (json!("https://page.test"), false),
+            (json!({"kind": "iframe", "origin": "https://api.page.test", "in": "https://page.test"}), false),
+            (other.clone(), true),
+            (json!({"kind": "iframe", "origin": "https://page.test", "in": other}), true),
+            (json!({"kind": "worker", "origin": "https://page.test", "in": "https://page.test"}), false),
+            (json!({"kind": "data-worker", "in": "https://page.test"}), true),
+            (json!({"kind": "popup", "origin": "https://other.test", "in": "https://page.test"}), false),
+        ] {
+            assert_eq!(client(&document).has_cross_site_ancestor, has, "{document}");
+        }
     }
 }

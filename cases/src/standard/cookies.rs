@@ -6,6 +6,7 @@ use crosscheck_servers::ByteString;
 use url::{Host, Url};
 
 use super::header_value::{is_tab_or_space, trim};
+use super::origin::Origin;
 use super::trace::Trace;
 
 /// A user agent's cookies.
@@ -22,14 +23,19 @@ struct Cookie {
     secure: bool,
     same_site: SameSite,
     expires: Option<Duration>,
+    /// The port that it came from, where that is not the scheme's own.
+    port: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SameSite {
-    /// `None`, and no attribute: what an absent attribute means is the user agent's choice.
-    Unset,
-    /// `Lax` and `Strict`, which differ for navigations only.
-    Protected,
+    None,
+    Lax,
+    Strict,
+    /// No attribute.
+    Missing,
+    /// A value that is none of these.
+    Unknown,
 }
 
 /// Which cookies a request may carry. (*determine the same-site mode*; "lax-or-less" is for navigations, which are not
@@ -42,18 +48,79 @@ pub(crate) enum SameSiteMode {
     Unset,
 }
 
+/// Whether an origin is of one site with that of the top-level document, as cookies see it.
+pub(crate) fn is_same_site(trace: &mut Trace, origin: &Origin, top_level: &Origin) -> bool {
+    let (Origin::Tuple(one), Origin::Tuple(other)) = (origin, top_level) else { return false };
+    if origin.is_same_site(top_level) {
+        return one.port == other.port || trace.rule("cookies.samesite.port", true);
+    }
+    origin.is_schemelessly_same_site(top_level) && !trace.rule("cookies.samesite.schemeful", true)
+}
+
+/// A request as far as it matters to cookies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CookieRequest<'r> {
+    /// Where it goes.
+    pub(crate) url: &'r Url,
+    /// Whether that is the origin that it comes from.
+    pub(crate) is_same_origin: bool,
+    /// Whether it is of the same site with all that is around.
+    pub(crate) mode: SameSiteMode,
+    /// When it is made.
+    pub(crate) now: Duration,
+}
+
+/// A line of Set-Cookie, read.
+struct Line {
+    cookie: Cookie,
+    /// The value of Domain; an empty one is as good as none.
+    domain: String,
+    has_path: bool,
+    is_partitioned: bool,
+}
+
 impl Cookie {
     fn is_replaced_by(&self, new: &Self) -> bool {
         self.name == new.name && self.domain == new.domain && self.host_only == new.host_only && self.path == new.path
     }
+
+    /// Whether it belongs to the host and path of a URL.
+    fn is_for(&self, trace: &mut Trace, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        let is_below = self.domain != host && domain_matches(host, &self.domain);
+        let matches = self.domain == host
+            || if self.host_only {
+                is_below && !trace.rule("cookies.host-only", is_below)
+            } else {
+                trace.rule("cookies.domain-subdomains", is_below)
+            };
+        matches
+            && (self.port == url.port() || trace.rule("cookies.port-shared", true))
+            && path_matches(url.path(), &self.path)
+    }
+
+    /// Whether its SameSite attribute lets it go out with a request.
+    fn may_cross(&self, trace: &mut Trace, request: &CookieRequest<'_>) -> bool {
+        if request.mode == SameSiteMode::Strict {
+            let is_told = self.same_site == SameSite::Strict && !request.is_same_origin;
+            return !is_told || trace.rule("cookies.samesite.strict.same-site", true);
+        }
+        match self.same_site {
+            SameSite::None => trace.rule("cookies.samesite.none", true),
+            SameSite::Lax => !trace.rule("cookies.samesite.lax.subresource", true),
+            SameSite::Strict => !trace.rule("cookies.samesite.strict.subresource", true),
+            SameSite::Missing => !trace.rule("cookies.samesite.missing", true),
+            SameSite::Unknown => !trace.rule("cookies.samesite.invalid", true),
+        }
+    }
 }
 
-impl CookieJar {
-    /// *Parse and store a cookie* of one Set-Cookie line.
-    pub(crate) fn store(&mut self, line: &ByteString, url: &Url, mode: SameSiteMode, now: Duration) {
-        let Some(host) = url.host_str() else { return };
+impl Line {
+    /// Reads a line; nothing where it has bytes that make it void.
+    fn parse(line: &ByteString, request: &CookieRequest<'_>) -> Option<Self> {
+        let host = request.url.host_str()?;
         if line.as_bytes().iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
-            return;
+            return None;
         }
         let mut parts = line.as_bytes().split(|byte| *byte == b';');
         let pair = parts.next().unwrap_or_default();
@@ -61,80 +128,109 @@ impl CookieJar {
             Some(at) => (&pair[..at], &pair[at + 1..]),
             None => (&b""[..], pair),
         };
-        let mut cookie = Cookie {
+        let cookie = Cookie {
             name: trim(name, is_tab_or_space).to_vec(),
             value: trim(value, is_tab_or_space).to_vec(),
             domain: host.to_owned(),
             host_only: true,
-            path: default_path(url.path()),
+            path: default_path(request.url.path()),
             secure: false,
-            same_site: SameSite::Unset,
+            same_site: SameSite::Missing,
             expires: None,
+            port: request.url.port(),
         };
-        let mut domain = String::new();
-        let mut has_path = false;
+        let mut line = Self { cookie, domain: String::new(), has_path: false, is_partitioned: false };
         let mut has_max_age = false;
-        let mut none = false;
-        let mut partitioned = false;
         for part in parts {
             let text: String = part.iter().map(|byte| char::from(*byte)).collect();
             let (name, value) = text.split_once('=').unwrap_or((&text, ""));
             let value = value.trim();
             match name.trim().to_ascii_lowercase().as_str() {
-                "secure" => cookie.secure = true,
+                "secure" => line.cookie.secure = true,
                 "path" => {
-                    has_path = true;
+                    line.has_path = true;
                     if value.starts_with('/') {
-                        value.clone_into(&mut cookie.path);
+                        value.clone_into(&mut line.cookie.path);
                     }
                 }
-                "domain" => domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase(),
+                "domain" => line.domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase(),
                 "max-age" => {
                     if let Ok(seconds) = value.parse::<i64>() {
                         has_max_age = true;
-                        cookie.expires = Some(match u64::try_from(seconds) {
-                            Ok(seconds) => now.saturating_add(Duration::from_secs(seconds)),
+                        line.cookie.expires = Some(match u64::try_from(seconds) {
+                            Ok(seconds) => request.now.saturating_add(Duration::from_secs(seconds)),
                             Err(_) => Duration::ZERO,
                         });
                     }
                 }
-                "expires" if !has_max_age && is_past_date(value) => cookie.expires = Some(Duration::ZERO),
-                "partitioned" => partitioned = true,
+                "expires" if !has_max_age && is_past_date(value) => line.cookie.expires = Some(Duration::ZERO),
+                "partitioned" => line.is_partitioned = true,
                 "samesite" => {
-                    none = value.eq_ignore_ascii_case("none");
-                    cookie.same_site = match value.to_ascii_lowercase().as_str() {
-                        "strict" | "lax" => SameSite::Protected,
-                        _ => SameSite::Unset,
+                    line.cookie.same_site = match value.to_ascii_lowercase().as_str() {
+                        "none" => SameSite::None,
+                        "lax" => SameSite::Lax,
+                        "strict" => SameSite::Strict,
+                        _ => SameSite::Unknown,
                     };
                 }
                 _ => {}
             }
         }
-        // The last one counts, and an empty one is as good as none.
-        if !domain.is_empty() {
-            if !domain_matches(host, &domain) || psl::domain_str(&domain).is_none() && domain != host {
-                return;
+        Some(line)
+    }
+
+    /// Whether the cookie's name, or the value of one without a name, begins with one of the prefixes, in any letter case.
+    fn has_prefix(&self, prefix: &[u8]) -> bool {
+        let text = if self.cookie.name.is_empty() { &self.cookie.value } else { &self.cookie.name };
+        text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    }
+
+    /// The cookie, where it may be set by the answer to a request.
+    fn accept(mut self, trace: &mut Trace, request: &CookieRequest<'_>) -> Option<Cookie> {
+        let host = request.url.host_str()?;
+        if !self.domain.is_empty() {
+            if !domain_matches(host, &self.domain) && trace.rule("cookies.domain-mismatch", true) {
+                return None;
             }
-            cookie.host_only = psl::domain_str(&domain).is_none();
-            cookie.domain = domain;
+            let is_public_suffix = psl::domain_str(&self.domain).is_none();
+            if is_public_suffix && self.domain != host && trace.rule("cookies.domain-public-suffix", true) {
+                return None;
+            }
+            self.cookie.host_only = is_public_suffix && trace.rule("cookies.domain-public-suffix", true);
+            self.cookie.domain.clone_from(&self.domain);
         }
-        let begins = |text: &[u8], prefix: &[u8]| {
-            text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        let (is_secure, is_host) = (self.has_prefix(b"__Secure-"), self.has_prefix(b"__Host-"));
+        let cookie = &self.cookie;
+        let is_nameless = cookie.name.is_empty();
+        let keeps_host_prefix = cookie.secure && cookie.host_only && self.has_path && cookie.path == "/";
+        let lets_in = request.mode == SameSiteMode::Strict || cookie.same_site == SameSite::None;
+        let is_refused = trace.rule("cookies.secure-set-insecure", cookie.secure && request.url.scheme() != "https")
+            || trace.rule("cookies.samesite.none-insecure", cookie.same_site == SameSite::None && !cookie.secure)
+            || (self.is_partitioned && !cookie.secure)
+            || (is_nameless && cookie.value.is_empty())
+            || trace.rule("cookies.prefix-nameless", is_nameless && (is_secure || is_host))
+            || trace.rule("cookies.prefix-secure", !is_nameless && is_secure && !cookie.secure)
+            || trace.rule("cookies.prefix-host", !is_nameless && is_host && !keeps_host_prefix)
+            || trace.rule("cookies.samesite.set-cross-site", !lets_in);
+        (!is_refused).then_some(self.cookie)
+    }
+}
+
+impl CookieJar {
+    /// *Parse and store a cookie* of one Set-Cookie line in the answer to a request.
+    pub(crate) fn store(&mut self, trace: &mut Trace, line: &ByteString, request: &CookieRequest<'_>) {
+        let accepted = Line::parse(line, request).and_then(|line| line.accept(trace, request));
+        let Some(cookie) = accepted else { return };
+        let is_covered = |other: &Cookie| {
+            let one_domain =
+                domain_matches(&cookie.domain, &other.domain) || domain_matches(&other.domain, &cookie.domain);
+            other.secure && other.name == cookie.name && one_domain && path_matches(&cookie.path, &other.path)
         };
-        let prefix = |prefix: &[u8]| begins(&cookie.name, prefix);
-        let refused = (cookie.secure && url.scheme() != "https")
-            || ((none || partitioned) && !cookie.secure)
-            || (cookie.name.is_empty()
-                && (cookie.value.is_empty()
-                    || begins(&cookie.value, b"__Secure-")
-                    || begins(&cookie.value, b"__Host-")))
-            || (prefix(b"__Secure-") && !cookie.secure)
-            || (prefix(b"__Host-") && !(cookie.secure && cookie.host_only && has_path && cookie.path == "/"))
-            || (cookie.same_site != SameSite::Unset && mode == SameSiteMode::Unset);
-        if refused {
+        let overlays = !cookie.secure && request.url.scheme() != "https" && self.0.iter().any(is_covered);
+        if trace.rule("cookies.secure-overlay", overlays) {
             return;
         }
-        let lives = cookie.expires.is_none_or(|expires| expires > now);
+        let lives = cookie.expires.is_none_or(|expires| expires > request.now);
         match self.0.iter().position(|other| other.is_replaced_by(&cookie)) {
             // It keeps its creation time, and with it its place.
             Some(at) if lives => self.0[at] = cookie,
@@ -146,31 +242,22 @@ impl CookieJar {
         }
     }
 
-    /// The value of a Cookie header, or nothing where no cookie matches.
-    pub(crate) fn header(&self, trace: &mut Trace, url: &Url, mode: SameSiteMode, now: Duration) -> Option<ByteString> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let host = url.host_str()?;
-        let mut cookies: Vec<&Cookie> = self
-            .0
-            .iter()
-            .filter(|cookie| {
-                let here = if cookie.host_only { cookie.domain == host } else { domain_matches(host, &cookie.domain) };
-                here && path_matches(url.path(), &cookie.path) || !trace.rule("fetch.cookie.5a", true)
-            })
-            .collect();
-        cookies.retain(|cookie| !cookie.secure || url.scheme() == "https" || !trace.rule("fetch.cookie.5b", true));
-        let mut cookies: Vec<&Cookie> = cookies
-            .into_iter()
-            .filter(|cookie| match cookie.same_site {
-                SameSite::Unset => true,
-                SameSite::Protected => mode == SameSiteMode::Strict,
-            })
-            .filter(|cookie| cookie.expires.is_none_or(|expires| expires > now))
-            .collect();
+    /// The value of a request's Cookie header, or nothing where no cookie matches.
+    pub(crate) fn header(&self, trace: &mut Trace, request: &CookieRequest<'_>) -> Option<ByteString> {
+        let mut cookies: Vec<&Cookie> = self.0.iter().collect();
+        cookies.retain(|cookie| cookie.expires.is_none_or(|expires| expires > request.now));
+        cookies.retain(|cookie| cookie.is_for(trace, request.url) || !trace.rule("fetch.cookie.5a", true));
+        let is_insecure = request.url.scheme() != "https";
+        cookies.retain(|cookie| {
+            let is_kept_back = cookie.secure && is_insecure;
+            trace.note("cookies.secure-send", is_kept_back);
+            !trace.rule("fetch.cookie.5b", is_kept_back)
+        });
+        cookies.retain(|cookie| cookie.may_cross(trace, request));
         // Longer paths first, then as they were made.
-        cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        if trace.rule("cookies.order", cookies.len() > 1) {
+            cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        }
         let pairs: Vec<Vec<u8>> = cookies
             .into_iter()
             .map(|cookie| {
@@ -218,10 +305,24 @@ mod tests {
         Url::parse(text).expect("a URL")
     }
 
+    fn request(url: &Url, mode: SameSiteMode, now: Duration) -> CookieRequest<'_> {
+        CookieRequest { url, is_same_origin: true, mode, now }
+    }
+
+    /// Stores a line of an answer from a URL.
+    fn set(jar: &mut CookieJar, from: &str, line: &str, mode: SameSiteMode) {
+        jar.store(&mut Trace::default(), &line.into(), &request(&url(from), mode, Duration::ZERO));
+    }
+
+    /// The Cookie header of a request to a URL.
+    fn sent(jar: &CookieJar, to: &str, mode: SameSiteMode) -> Option<String> {
+        jar.header(&mut Trace::default(), &request(&url(to), mode, Duration::ZERO)).map(|value| value.to_string())
+    }
+
     #[test]
     fn what_is_stored_and_sent() {
         let any = SameSiteMode::Strict;
-        for (set_at, line, sent_to, mode, sent) in [
+        for (set_at, line, sent_to, mode, expected) in [
             ("https://a.page.test/x/", "a=1", "https://a.page.test/x/y", any, Some("a=1")),
             ("https://a.page.test/x/", "a=1", "https://a.page.test/z", any, None),
             ("https://a.page.test/", "a=1", "https://b.page.test/", any, None),
@@ -251,10 +352,9 @@ mod tests {
             ("https://a.page.test/", "a=1; SameSite=Strict", "https://a.page.test/", SameSiteMode::Unset, None),
         ] {
             let mut jar = CookieJar::default();
-            jar.store(&line.into(), &url(set_at), any, Duration::ZERO);
-            let header =
-                jar.header(&mut Trace::default(), &url(sent_to), mode, Duration::ZERO).map(|value| value.to_string());
-            assert_eq!(header.as_deref(), sent, "{line} of {set_at} to {sent_to}");
+            set(&mut jar, set_at, line, any);
+            let header = sent(&jar, sent_to, mode);
+            assert_eq!(header.as_deref(), expected, "{line} of {set_at} to {sent_to}");
         }
     }
 
@@ -280,20 +380,17 @@ mod tests {
             ("a=1; Max-Age=0; Expires=Thu, 01 Jan 2099 00:00:00 GMT", None, None),
         ] {
             let mut jar = CookieJar::default();
-            jar.store(&line.into(), &url("https://a.page.test/"), SameSiteMode::Strict, Duration::ZERO);
-            let sent = |to: &str| {
-                let header = jar.header(&mut Trace::default(), &url(to), SameSiteMode::Strict, Duration::ZERO);
-                header.map(|value| value.to_string())
-            };
-            assert_eq!(sent("https://a.page.test/").as_deref(), to_itself, "{line:?}");
-            assert_eq!(sent("https://b.page.test/").as_deref(), to_sibling, "{line:?}");
+            set(&mut jar, "https://a.page.test/", line, SameSiteMode::Strict);
+            for (to, expected) in [("https://a.page.test/", to_itself), ("https://b.page.test/", to_sibling)] {
+                assert_eq!(sent(&jar, to, SameSiteMode::Strict).as_deref(), expected, "{line:?} to {to}");
+            }
         }
     }
 
     #[test]
     fn a_cookie_gives_way_to_one_of_its_name_domain_and_path_and_keeps_its_place() {
         const PAGE: &str = "https://page.test/";
-        for (stored, sent) in [
+        for (stored, expected) in [
             (&[(PAGE, "a=1"), (PAGE, "b=2"), (PAGE, "a=3")][..], "a=3; b=2"),
             (&[(PAGE, "a=1; Domain=page.test"), (PAGE, "a=2; Domain=page.test")], "a=2"),
             (&[(PAGE, "a=1; Path=/x"), (PAGE, "a=2; Path=/x"), (PAGE, "a=3; Path=/")], "a=2; a=3"),
@@ -312,28 +409,30 @@ mod tests {
         ] {
             let mut jar = CookieJar::default();
             for (from, line) in stored {
-                jar.store(&(*line).into(), &url(from), SameSiteMode::Strict, Duration::ZERO);
+                set(&mut jar, from, line, SameSiteMode::Strict);
             }
-            let header =
-                jar.header(&mut Trace::default(), &url("https://page.test/x"), SameSiteMode::Strict, Duration::ZERO);
-            assert_eq!(header.expect("a cookie").to_string(), sent, "{stored:?}");
+            assert_eq!(
+                sent(&jar, "https://page.test/x", SameSiteMode::Strict).as_deref(),
+                Some(expected),
+                "{stored:?}"
+            );
         }
     }
 
     #[test]
     fn protected_cookies_are_not_taken_from_other_sites() {
         for (line, mode, is_kept) in [
-            ("a=1", SameSiteMode::Unset, true),
+            ("a=1", SameSiteMode::Unset, false),
+            ("a=1; SameSite=sloppy", SameSiteMode::Unset, false),
+            ("a=1; SameSite=None; SameSite=Lax; Secure", SameSiteMode::Unset, false),
             ("a=1; SameSite=Lax", SameSiteMode::Unset, false),
             ("a=1; SameSite=Strict", SameSiteMode::Unset, false),
             ("a=1; SameSite=None; Secure", SameSiteMode::Unset, true),
             ("a=1; SameSite=Lax", SameSiteMode::Strict, true),
         ] {
             let mut jar = CookieJar::default();
-            jar.store(&line.into(), &url("https://page.test/"), mode, Duration::ZERO);
-            let header =
-                jar.header(&mut Trace::default(), &url("https://page.test/"), SameSiteMode::Strict, Duration::ZERO);
-            assert_eq!(header.is_some(), is_kept, "{line} {mode:?}");
+            set(&mut jar, "https://page.test/", line, mode);
+            assert_eq!(sent(&jar, "https://page.test/", SameSiteMode::Strict).is_some(), is_kept, "{line} {mode:?}");
         }
     }
 
@@ -341,11 +440,78 @@ mod tests {
     fn a_cookie_lives_as_long_as_its_max_age_from_when_it_was_set() {
         let mut jar = CookieJar::default();
         let (page, set_at) = (url("https://page.test/"), Duration::from_secs(100));
-        jar.store(&"a=1; Max-Age=60".into(), &page, SameSiteMode::Strict, set_at);
+        let from = request(&page, SameSiteMode::Strict, set_at);
+        jar.store(&mut Trace::default(), &"a=1; Max-Age=60".into(), &from);
         for (after, is_sent) in [(0, true), (59, true), (60, false), (61, false)] {
             let now = set_at + Duration::from_secs(after);
-            let header = jar.header(&mut Trace::default(), &page, SameSiteMode::Strict, now);
+            let header = jar.header(&mut Trace::default(), &request(&page, SameSiteMode::Strict, now));
             assert_eq!(header.is_some(), is_sent, "after {after} seconds");
+        }
+    }
+
+    #[test]
+    fn insecure_answers_leave_secure_cookies_alone() {
+        const SECURE: &str = "https://a.page.test/";
+        for (path, from, line, expected) in [
+            ("/", "http://a.page.test/", "a=2", "a=1"),
+            ("/", "http://a.page.test/", "a=2; Domain=page.test", "a=1"),
+            ("/", "http://a.page.test/", "a=2; Path=/x", "a=1"),
+            ("/x", "http://a.page.test/", "a=2", "a=1; a=2"),
+            ("/", "http://a.page.test/", "b=2", "a=1; b=2"),
+            ("/", SECURE, "a=2", "a=2"),
+        ] {
+            let mut jar = CookieJar::default();
+            set(&mut jar, SECURE, &format!("a=1; Secure; Path={path}"), SameSiteMode::Strict);
+            set(&mut jar, from, line, SameSiteMode::Strict);
+            let header = sent(&jar, "https://a.page.test/x", SameSiteMode::Strict);
+            assert_eq!(header.as_deref(), Some(expected), "{line} of {from} over {path}");
+        }
+        // What is not secure protects nothing, and belongs to its own host.
+        let mut jar = CookieJar::default();
+        set(&mut jar, SECURE, "a=1", SameSiteMode::Strict);
+        set(&mut jar, "http://a.page.test/", "a=2", SameSiteMode::Strict);
+        set(&mut jar, "https://b.page.test/", "c=1; Secure", SameSiteMode::Strict);
+        set(&mut jar, "http://a.page.test/", "c=2", SameSiteMode::Strict);
+        assert_eq!(sent(&jar, SECURE, SameSiteMode::Strict).as_deref(), Some("a=2; c=2"));
+    }
+
+    #[test]
+    fn same_site_attributes_decide_what_crosses_sites() {
+        for (attribute, crosses, rule) in [
+            ("; SameSite=None; Secure", true, "cookies.samesite.none"),
+            ("; SameSite=Lax", false, "cookies.samesite.lax.subresource"),
+            ("; SameSite=Strict", false, "cookies.samesite.strict.subresource"),
+            ("; SameSite=sloppy", false, "cookies.samesite.invalid"),
+            ("", false, "cookies.samesite.missing"),
+        ] {
+            let mut jar = CookieJar::default();
+            set(&mut jar, "https://page.test/", &format!("a=1{attribute}"), SameSiteMode::Strict);
+            let mut trace = Trace::default();
+            let page = url("https://page.test/");
+            let header = jar.header(&mut trace, &request(&page, SameSiteMode::Unset, Duration::ZERO));
+            assert_eq!((header.is_some(), trace.requirements()), (crosses, vec![rule]), "{attribute}");
+        }
+    }
+
+    #[test]
+    fn ports_do_not_matter_and_schemes_do() {
+        let page = Origin::of(&url("https://page.test/"));
+        for (other, same, rules) in [
+            ("https://page.test/", true, &[][..]),
+            ("https://api.page.test/", true, &[]),
+            ("https://page.test:8443/", true, &["cookies.samesite.port"]),
+            ("http://page.test/", false, &["cookies.samesite.schemeful"]),
+            ("https://other.test/", false, &[]),
+            ("data:,", false, &[]),
+        ] {
+            let mut trace = Trace::default();
+            assert_eq!(is_same_site(&mut trace, &Origin::of(&url(other)), &page), same, "{other}");
+            assert_eq!(trace.requirements(), rules, "{other}");
+        }
+        let mut jar = CookieJar::default();
+        set(&mut jar, "https://page.test:8443/", "a=1", SameSiteMode::Strict);
+        for to in ["https://page.test:8443/", "https://page.test/", "https://page.test:9443/"] {
+            assert_eq!(sent(&jar, to, SameSiteMode::Strict).as_deref(), Some("a=1"), "{to}");
         }
     }
 }

@@ -190,6 +190,13 @@ mod tests {
     }
 
     #[test]
+    fn characters_end_with_their_own_quote() {
+        let mut seen = Vec::new();
+        scan(r#"rule('a'"one", 'b' "'two")"#, &mut |_, literal| seen.push(literal));
+        assert_eq!(seen, ["one", "'two"]);
+    }
+
+    #[test]
     fn notes_and_reasons_are_not_consulted() {
         assert!(consulted().contains("fetch.cors-check.4b"));
         assert!(modelled().contains("fetch.bad-port.2b") && !consulted().contains("fetch.bad-port.2b"));

@@ -122,7 +122,7 @@ fn cors_settings(trace: &mut Trace, element: Loader, crossorigin: Option<&str>) 
     match lower.as_str() {
         _ if !is_understood => NO_CORS,
         "use-credentials" if trace.rule(use_credentials, true) => (Mode::Cors, Credentials::Include),
-        "use-credentials" => ANONYMOUS,
+        // Also what an agent makes of use-credentials that does not know it.
         _ if trace.rule(anonymous, true) => ANONYMOUS,
         _ => (Mode::Cors, Credentials::Include),
     }
@@ -334,4 +334,76 @@ fn image_width(body: &[u8], essence: Option<&str>) -> Option<u32> {
 /// Whether it is audio or video in one of the formats of the fake servers: WAV, WebM.
 fn is_media(body: &[u8]) -> bool {
     body.starts_with(b"RIFF") || body.starts_with(b"\x1a\x45\xdf\xa3")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::testing::{Performed, answer, perform_on_page};
+    use super::*;
+
+    const OWN: &str = "https://page.test/x";
+
+    /// A load from the page's own origin, answered with a body of a type.
+    fn load(probe: &Value, status: u16, content_type: &str, body: &str) -> Performed {
+        perform_on_page(probe, "", |_| answer(status, &[("Content-Type", content_type)], body))
+    }
+
+    #[test]
+    fn a_preload_says_for_what_it_is() {
+        for destination in ["font", "image", "script", "style", "track"] {
+            let probe = json!({"load": OWN, "element": "preload", "as": destination});
+            let sent = load(&probe, 200, "text/plain", "").sent;
+            assert_eq!(sent[0].headers.get("sec-fetch-dest"), Some(destination.into()));
+        }
+        let fetch = load(&json!({"load": OWN, "element": "preload", "as": "fetch"}), 200, "text/plain", "");
+        assert_eq!(fetch.sent[0].headers.get("sec-fetch-dest"), Some("empty".into()));
+        assert_eq!(load(&json!({"load": OWN, "element": "preload"}), 200, "text/plain", "").sent.len(), 0);
+    }
+
+    #[test]
+    fn a_referrer_policy_attribute_counts_and_imported_scripts_have_no_referrer() {
+        for (element, attributes, referrer) in [
+            ("img", json!([]), Some(OWN.replace('x', ""))),
+            ("img", json!([["referrerpolicy", "no-referrer"]]), None),
+            ("img", json!([["sizes", "no-referrer"]]), Some(OWN.replace('x', ""))),
+            ("import-scripts", json!([]), None),
+        ] {
+            let probe = json!({"load": OWN, "element": element, "attributes": attributes});
+            let sent = load(&probe, 200, "text/javascript", "").sent;
+            let told = sent[0].headers.get("referer").map(|value| value.to_string());
+            assert_eq!(told, referrer.filter(|_| element != "import-scripts"), "{probe}");
+        }
+    }
+
+    #[test]
+    fn no_attribute_but_the_referrer_policy_is_modelled() {
+        let probe =
+            |name: &str| LoadProbe { attributes: vec![(name.to_owned(), "x".to_owned())], ..LoadProbe::default() };
+        assert!(is_modelled(&probe("referrerpolicy")).is_ok());
+        assert!(is_modelled(&probe("sizes")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_picture_sound_font_or_track_is_refused() {
+        const SVG: &str = "<svg width=\"1\" height=\"1\"></svg>";
+        for (element, status, content_type, body, result) in [
+            ("img", 200, "image/svg+xml", SVG, ResultKind::Loaded),
+            ("img", 200, "text/plain", SVG, ResultKind::NetworkError),
+            ("img", 200, "image/svg+xml", "<p width=\"1\">", ResultKind::NetworkError),
+            ("audio", 200, "audio/wav", "RIFF", ResultKind::Loaded),
+            ("audio", 200, "audio/wav", "noise", ResultKind::NetworkError),
+            ("audio", 404, "audio/wav", "RIFF", ResultKind::NetworkError),
+            ("font", 200, "font/woff2", "wOF2", ResultKind::Loaded),
+            ("font", 200, "font/woff2", "letters", ResultKind::NetworkError),
+            ("font", 404, "font/woff2", "wOF2", ResultKind::NetworkError),
+            ("track", 200, "text/vtt", "WEBVTT", ResultKind::Loaded),
+            ("track", 200, "text/vtt", "cues", ResultKind::NetworkError),
+            ("track", 404, "text/vtt", "WEBVTT", ResultKind::NetworkError),
+        ] {
+            let loaded = load(&json!({"load": OWN, "element": element}), status, content_type, body);
+            assert_eq!(loaded.page.result, result, "{element} {status} {content_type} {body}");
+        }
+    }
 }

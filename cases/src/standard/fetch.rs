@@ -141,7 +141,8 @@ impl UserAgent {
             headers,
             body: request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default(),
         };
-        self.body_sent |= message.kind == MessageKind::Request && request.body.is_some();
+        // A preflight has none.
+        self.body_sent |= request.body.is_some();
         match self.wire.exchange(message).await {
             Answer::Response(mut received) => {
                 self.memory.now = self.memory.now.saturating_add(received.took);
@@ -558,5 +559,26 @@ fn trim_values(trace: &mut Trace, headers: &mut Fields) {
             .iter()
             .map(|(name, value)| (name.clone(), trim(value.as_bytes(), is_tab_or_space).into()))
             .collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Document;
+
+    #[test]
+    fn the_network_is_partitioned_by_the_site_at_the_top() {
+        for (page, key) in [
+            ("https://page.test", "https://page.test"),
+            ("https://api.page.test:8443", "https://page.test"),
+            ("http://page.test", "http://page.test"),
+            ("http://127.0.0.1", "http://127.0.0.1"),
+        ] {
+            assert_eq!(partition_key(&Client::of(&Document::page(page), "/")), *key, "{page}");
+        }
+        let mut opaque = Client::of(&Document::page("https://page.test"), "/");
+        opaque.top_level = Origin::Opaque;
+        assert_eq!(partition_key(&opaque), *"null");
     }
 }

@@ -3,7 +3,7 @@
 use crosscheck_servers::{ByteString, Fields};
 use std::borrow::Cow;
 
-use super::cookies::SameSiteMode;
+use super::cookies::{CookieRequest, SameSiteMode, is_same_site};
 use super::corp::internal_check;
 use super::cors_check::cors_check;
 use super::embedder_policy::EmbedderPolicyValue;
@@ -304,7 +304,7 @@ impl UserAgent {
 
     /// Whether a request would be sent to validate a stored response.
     pub(crate) fn has_stale_copy(&mut self, request: &Request) -> bool {
-        if self.memory.http_cache.is_empty() || request.method != *"GET" {
+        if self.memory.http_cache.is_empty() {
             return false;
         }
         let slot =
@@ -319,8 +319,12 @@ impl UserAgent {
     /// HTTP-network-or-cache fetch 8.3 and 8.4.
     pub(crate) fn includes_credentials(&mut self, request: &Request) -> bool {
         let trace = &mut self.trace;
+        trace.note("cookies.fetch-same-origin-default", request.credentials == Credentials::SameOrigin);
         let include = match request.credentials {
-            Credentials::Omit => !trace.rule("fetch.request.credentials-omit", true),
+            Credentials::Omit => {
+                trace.note("cookies.fetch-omit", true);
+                !trace.rule("fetch.request.credentials-omit", true)
+            }
             Credentials::Include => trace.rule("fetch.network-or-cache.8.3a", true),
             Credentials::SameOrigin if request.tainting == Tainting::Basic => true,
             Credentials::SameOrigin => {
@@ -355,14 +359,23 @@ impl UserAgent {
     fn same_site_mode(&mut self, request: &Request) -> SameSiteMode {
         let taint = request.redirect_taint(&mut self.trace);
         let trace = &mut self.trace;
+        trace.note("cookies.samesite.ancestor", self.client.has_cross_site_ancestor);
         if trace.rule("fetch.same-site-mode.4", self.client.has_cross_site_ancestor)
             || trace.rule("fetch.same-site-mode.5", taint == RedirectTaint::CrossSite)
-            || !Origin::of(request.url()).is_same_site(&self.client.top_level)
+            || !is_same_site(trace, &Origin::of(request.url()), &self.client.top_level)
             || !trace.rule("fetch.same-site-mode.6", true)
         {
             return SameSiteMode::Unset;
         }
         SameSiteMode::Strict
+    }
+
+    /// What cookies have to know of a request.
+    fn cookie_request<'r>(&mut self, request: &'r Request) -> CookieRequest<'r> {
+        let mode = self.same_site_mode(request);
+        let url = request.url();
+        let is_same_origin = Origin::of(url).is_same_origin(&request.origin);
+        CookieRequest { url, is_same_origin, mode, now: self.memory.now }
     }
 
     /// HTTP-network-or-cache fetch 8.5 to 8.21: the header lines that go out.
@@ -432,8 +445,8 @@ impl UserAgent {
 
     /// HTTP-network-or-cache fetch 8.21.
     fn append_credentials(&mut self, request: &Request, headers: &mut Fields, is_authentication_fetch: bool) {
-        let mode = self.same_site_mode(request);
-        match self.memory.cookies.header(&mut self.trace, request.url(), mode, self.memory.now) {
+        let cookie_request = self.cookie_request(request);
+        match self.memory.cookies.header(&mut self.trace, &cookie_request) {
             Some(cookie) if self.trace.rule("fetch.network-or-cache.8.21a", true) => {
                 headers.push("Cookie", cookie);
                 self.credentials_sent = true;
@@ -509,11 +522,11 @@ impl UserAgent {
             return;
         }
         let each = trace.rule("fetch.set-cookie.6", true);
-        let mode = self.same_site_mode(request);
+        let cookie_request = self.cookie_request(request);
         let joined = received.headers.get("set-cookie").filter(|_| !each);
         let lines = received.headers.all("set-cookie").filter(|_| each);
         for line in lines.chain(joined.as_ref()) {
-            self.memory.cookies.store(line, request.url(), mode, self.memory.now);
+            self.memory.cookies.store(&mut self.trace, line, &cookie_request);
         }
     }
 

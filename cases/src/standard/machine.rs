@@ -216,3 +216,14 @@ impl<T> Machine<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_can_be_shown() {
+        let machine = Machine::new(|_| async {});
+        assert!(format!("{machine:?}").starts_with("Machine { wire: "));
+    }
+}

@@ -55,7 +55,10 @@ pub(crate) fn readable_headers(trace: &mut Trace, response: &Response) -> BTreeM
 fn is_readable(trace: &mut Trace, response: &Response, name: &str) -> bool {
     let listed = response.exposed.as_ref().map(|names| names.iter().any(|listed| listed.eq_ignore_ascii_case(name)));
     let forbidden = match name {
-        "set-cookie" => trace.rule("fetch.forbidden-response-header-name.a", true),
+        "set-cookie" => {
+            trace.note("cookies.set-cookie-unreadable", true);
+            trace.rule("fetch.forbidden-response-header-name.a", true)
+        }
         "set-cookie2" => trace.rule("fetch.forbidden-response-header-name.b", true),
         _ => false,
     };
@@ -261,12 +264,13 @@ mod tests {
 
     #[test]
     fn which_headers_of_a_response_are_readable() {
+        const COOKIE: &str = "cookies.set-cookie-unreadable";
         const FORBIDDEN: &str = "fetch.forbidden-response-header-name.a";
         const NOT_BY_LISTING: &str = "fetch.cors-safelisted-response-header-name.forbidden";
         for (name, exposed, readable, named) in [
-            ("set-cookie", None, false, &[FORBIDDEN][..]),
-            ("set-cookie", Some(&[][..]), false, &[FORBIDDEN]),
-            ("set-cookie", Some(&["Set-Cookie"]), false, &[FORBIDDEN, NOT_BY_LISTING]),
+            ("set-cookie", None, false, &[COOKIE, FORBIDDEN][..]),
+            ("set-cookie", Some(&[][..]), false, &[COOKIE, FORBIDDEN]),
+            ("set-cookie", Some(&["Set-Cookie"]), false, &[COOKIE, FORBIDDEN, NOT_BY_LISTING]),
             ("set-cookie2", Some(&["set-cookie2"]), false, &["fetch.forbidden-response-header-name.b", NOT_BY_LISTING]),
             ("x-a", None, true, &[]),
             ("x-a", Some(&["X-A"]), true, &["fetch.cors-safelisted-response-header-name.listed"]),

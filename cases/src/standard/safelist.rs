@@ -385,6 +385,12 @@ mod tests {
             (vec![("x-a", fill(1)), ("X-A", fill(1))], &["x-a"], &["4.2", "4.1", "6"], &["x-a", "x-a"]),
             (vec![("x-a", fill(1020)), ("accept", fill(9))], &["x-a"], &["4.1", "5c"], &["accept", "x-a"]),
             (vec![("x-a", String::new()), ("accept", fill(9))], &["x-a"], &["4.1"], &[]),
+            (
+                full(104).into_iter().chain([("x-a", fill(100))]).collect(),
+                &["x-a"],
+                &["4.2", "4.1", "5c"],
+                &["accept", "x-a"],
+            ),
             (full(127), &[], &["4.2"], &["accept"]),
             (full(128), &[], &["4.2", "5b"], &["accept"]),
             (with(full(128), "range"), &["range"], &["4.2", "4.1", "5c", "5b"], &["accept", "range"]),

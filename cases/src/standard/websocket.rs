@@ -109,9 +109,9 @@ impl UserAgent {
         if !trace.rule("ws.handshake.2.method", true) {
             request.method = "POST".into();
         }
-        if trace.rule("ws.handshake.2.credentials", true) {
-            request.credentials = Credentials::Include;
-        }
+        // In mode same-origin they would go along too: the response tainting of a handshake is basic.
+        let includes = trace.rule("ws.handshake.2.credentials", true);
+        request.credentials = if includes { Credentials::Include } else { Credentials::Omit };
         if trace.rule("ws.handshake.2.cache", true) {
             request.cache = Cache::NoStore;
         }
@@ -244,4 +244,27 @@ fn check_connection(trace: &mut Trace, headers: &Fields) -> Result<(), NetworkEr
         return refuse("ws.handshake.11.3.5");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_may_agree_on_the_extension_that_was_offered() {
+        for (extensions, refused) in [
+            (None, None),
+            (Some(""), None),
+            (Some("permessage-deflate"), None),
+            (Some("permessage-deflate; server_no_context_takeover, permessage-deflate"), None),
+            (Some("x-other"), Some("ws.handshake.11.3.5")),
+            (Some("permessage-deflate, x-other"), Some("ws.handshake.11.3.5")),
+        ] {
+            let lines = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", ACCEPT)];
+            let lines = lines.into_iter().chain(extensions.map(|value| ("Sec-WebSocket-Extensions", value)));
+            let headers: Fields = lines.map(|(name, value)| (name.into(), value.into())).collect();
+            let checked = check_connection(&mut Trace::default(), &headers);
+            assert_eq!(checked.err().map(|error| error.requirement), refused, "{extensions:?}");
+        }
+    }
 }

@@ -399,3 +399,81 @@ fn messages_say_what_they_are() {
     // What is asked with OPTIONS by the page is no preflight.
     assert_eq!(kinds(json!({"fetch": "https://page.test/x", "method": "OPTIONS"})), [MessageKind::Request]);
 }
+
+/// What only an agent shows that does not keep the rule.
+#[test]
+fn agents_that_do_not_keep_a_rule_do_just_that() {
+    let other = "https://api.other.test/x";
+    let own = "https://page.test/x";
+    let plain =
+        answer(200, &[ALLOWED, &[("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff")]].concat());
+    let style = |url: &str| json!({"load": url, "element": "style"});
+    let blocked = |step: Value, broken: &[&str]| {
+        exchange(page(), &step, broken, std::slice::from_ref(&plain)).blocked.map(|error| error.requirement)
+    };
+    // Main fetch 20 looks at the response inside an opaque one.
+    assert_eq!(blocked(style(other), &[]), Some("fetch.nosniff-block.5a"));
+    assert_ne!(blocked(style(other), &["fetch.main-fetch.20a"]), Some("fetch.nosniff-block.5a"));
+    assert_eq!(blocked(style(own), &["fetch.main-fetch.20a"]), Some("fetch.nosniff-block.5a"));
+    // Integrity of a CORS response: the body is hello.
+    let hash = "sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+    let with_integrity = |url: &str| json!({"fetch": url, "integrity": hash});
+    let not_for_cors = &["fetch.main-fetch.23.3.1b"][..];
+    assert_eq!(blocked(with_integrity(other), &[]), None);
+    assert_eq!(blocked(with_integrity(own), not_for_cors), None);
+    assert_eq!(blocked(with_integrity(other), not_for_cors), Some("fetch.main-fetch.23.3.1a"));
+    // The header that validates a stored response would ask for a preflight.
+    let revalidates = &["fetch.network-or-cache.8.26.revalidate"][..];
+    let get = json!({"fetch": other});
+    for (life, methods) in [("max-age=0", &["GET", "OPTIONS"][..]), ("max-age=600", &["GET"])] {
+        let stored = answer(200, &[ALLOWED, &[("ETag", "\"1\""), ("Cache-Control", life)]].concat());
+        let sent = exchange(page(), &json!([get, get]), revalidates, &[stored]);
+        assert_eq!(sent.methods(), methods, "{life}");
+    }
+    assert_eq!(exchange(page(), &get, revalidates, &[answer(200, ALLOWED)]).methods(), ["GET"]);
+    // ws: and wss: are taken for each other.
+    let plain_page = Client::of(&Document::page("http://page.test"), "/");
+    for (url, rule, scheme) in
+        [("ws://api.other.test/", "ws.handshake.1a", "https"), ("wss://api.other.test/", "ws.connection.5", "http")]
+    {
+        let sent = exchange(plain_page.clone(), &json!({"websocket": url}), &[rule], &[answer(403, &[])]).sent;
+        assert_eq!(sent[0].url.scheme(), scheme, "{url}");
+    }
+}
+
+#[test]
+fn the_page_s_own_responses_are_not_subject_to_corp() {
+    let same_site = answer(200, &[("Cross-Origin-Resource-Policy", "same-site")]);
+    let image = |url: &str| json!({"load": url, "element": "img"});
+    let checks = |url: &str| {
+        let exchange = exchange(page(), &image(url), &[], std::slice::from_ref(&same_site));
+        exchange.named.iter().any(|(named, _)| named.starts_with("fetch.corp-"))
+    };
+    assert!(checks("https://api.page.test/x"));
+    assert!(!checks("https://page.test/x"));
+}
+
+#[test]
+fn a_strict_cookie_is_kept_from_a_frame_below_another_site() {
+    let other = json!({"kind": "iframe", "origin": "https://other.test", "in": "https://page.test"});
+    let steps = json!([{"fetch": "https://page.test/x"}, {"fetch": "https://page.test/x"}]);
+    let sets = answer(200, &[("Set-Cookie", "a=1; SameSite=Strict")]);
+    for (around, cookie) in [(json!("https://page.test"), Some("a=1")), (other, None)] {
+        let frame = below(json!({"kind": "iframe", "origin": "https://page.test", "in": around}));
+        let exchange = exchange(frame, &steps, &[], std::slice::from_ref(&sets));
+        assert_eq!(exchange.header(1, "cookie").as_deref(), cookie, "{around}");
+    }
+}
+
+#[test]
+fn a_handshake_that_is_wrong_twice_tells_both_classes() {
+    let refused = |headers: &[(&str, &str)]| {
+        let step = json!({"websocket": "wss://api.other.test/", "protocols": ["chat"]});
+        let error = exchange(page(), &step, &[], &[answer(101, headers)]).blocked.expect("a block");
+        (error.class, error.also)
+    };
+    let lines =
+        [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")];
+    assert_eq!(refused(&lines), (Some("websocket-protocol"), None));
+    assert_eq!(refused(&lines[..2]), (Some("websocket-protocol"), Some("websocket-handshake")));
+}

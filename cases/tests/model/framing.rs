@@ -4,12 +4,12 @@ use crosscheck_cases::standard::{
     Answered, Client, Container, EmbedderPolicy, FrameBlock, Origin, SandboxingFlag, SandboxingFlags,
     adheres_to_frame_options, navigate,
 };
-use crosscheck_cases::{Case, Document, Probe, requirement};
+use crosscheck_cases::{Case, Document};
 use crosscheck_servers::Fields;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::SUITE;
+use crate::support::{Followed, scripts_give};
 
 fn origin_of(document: &Document) -> Origin {
     Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url))
@@ -54,7 +54,7 @@ fn seen(script: &str, is_shown: bool, is_same_origin: bool) -> Option<Value> {
     })
 }
 
-fn predict(case: &Case, script: &str, followed: &mut Vec<&'static str>) -> Option<Value> {
+fn predict(case: &Case, script: &str, followed: &mut Followed) -> Option<Value> {
     let client = Client::of(&case.stated.page, "/");
     let urls = named(script);
     let (framed, mut ancestors) = match (urls.as_slice(), case.id.contains("/grandparent/")) {
@@ -74,31 +74,13 @@ fn predict(case: &Case, script: &str, followed: &mut Vec<&'static str>) -> Optio
         Container { policy: &client.embedder_policy, is_secure_context: client.is_secure_context, origins: &ancestors };
     let opens = script.contains("popup(") || script.contains("window.open(");
     let answers = [Answered { url: &url, headers: &behaviour.headers }];
-    let navigated = navigate((!opens).then_some(container), &answers, &destination);
-    followed.extend(navigated.follows);
-    seen(script, navigated.outcome.blocked.is_none(), ancestors[0].is_same_origin(&destination))
+    let navigated = followed.take(navigate((!opens).then_some(container), &answers, &destination));
+    seen(script, navigated.blocked.is_none(), ancestors[0].is_same_origin(&destination))
 }
 
 #[test]
 fn documents_are_framed_where_the_cases_say() {
-    let (mut predicted, mut faults) = (0, Vec::new());
-    let topics = ["csp/frame-ancestors/", "csp/x-frame-options/", "frames/x-frame-options/"];
-    for case in SUITE.cases.iter().filter(|case| topics.iter().any(|topic| case.id.starts_with(topic))) {
-        let [Probe::Evaluate(script, _)] = case.stated.when.as_slice() else { continue };
-        let [result] = case.stated.then.page.as_slice() else { continue };
-        let mut followed = Vec::new();
-        let Some(value) = predict(case, script, &mut followed) else { continue };
-        predicted += 1;
-        for id in &followed {
-            assert!(requirement(id).is_some(), "{id}");
-        }
-        if result.value.as_ref() != Some(&value) {
-            let followed = followed.join(", ");
-            faults.push(format!("{}: predicted {value}, the case says {:?} ({followed})", case.id, result.value));
-        }
-    }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(predicted >= 118, "only {predicted} cases were predicted");
+    scripts_give(&["csp/frame-ancestors/", "csp/x-frame-options/", "frames/x-frame-options/"], 118, predict);
 }
 
 /// The standard's own table of values that should not be sent.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crosscheck_cases::standard::{Client, Isolation, IsolationMode, Origin};
-use crosscheck_cases::{Case, Document, DocumentKind, Probe};
+use crosscheck_cases::{Case, Document, DocumentKind};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::{Followed, SUITE};
+use crate::support::{Followed, scripts_give};
 
 /// What a script sees, where that rests on isolation alone.
 fn predict(case: &Case, script: &str, followed: &mut Followed) -> Option<Value> {
@@ -49,20 +49,7 @@ fn predict(case: &Case, script: &str, followed: &mut Followed) -> Option<Value> 
 
 #[test]
 fn documents_and_workers_are_isolated_where_the_cases_say() {
-    let (mut predicted, mut faults) = (0, Vec::new());
-    for case in SUITE.cases.iter().filter(|case| case.id.starts_with("coep/")) {
-        let [Probe::Evaluate(script, _)] = case.stated.when.as_slice() else { continue };
-        let [result] = case.stated.then.page.as_slice() else { continue };
-        let mut followed = Followed::default();
-        let Some(value) = predict(case, script, &mut followed) else { continue };
-        predicted += 1;
-        if result.value.as_ref() != Some(&value) {
-            let followed = followed.0.join(", ");
-            faults.push(format!("{}: predicted {value}, the case says {:?} ({followed})", case.id, result.value));
-        }
-    }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(predicted >= 30, "only {predicted} cases were predicted");
+    scripts_give(&["coep/"], 30, predict);
 }
 
 /// Where a browser has no processes to spare, the restrictions come without what is given for them.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crosscheck_cases::standard::Decided;
-use crosscheck_cases::{Case, Outcome, Suite, requirement};
+use crosscheck_cases::{Case, Outcome, Probe, Suite, requirement};
+use serde_json::Value;
 
 /// The project's own suite.
 pub(crate) static SUITE: LazyLock<Suite> = LazyLock::new(|| {
@@ -23,6 +24,25 @@ impl Followed {
         self.0.extend(decided.follows);
         decided.outcome
     }
+}
+
+/// In cases whose ids begin so, what a script gives is what a function predicts, wherever it predicts anything; and it does
+/// that at least so often.
+pub(crate) fn scripts_give(ids: &[&str], least: usize, predict: impl Fn(&Case, &str, &mut Followed) -> Option<Value>) {
+    let (mut predicted, mut faults) = (0, Vec::new());
+    for case in SUITE.cases.iter().filter(|case| ids.iter().any(|start| case.id.starts_with(start))) {
+        let [Probe::Evaluate(script, _)] = case.stated.when.as_slice() else { continue };
+        let [result] = case.stated.then.page.as_slice() else { continue };
+        let mut followed = Followed::default();
+        let Some(value) = predict(case, script, &mut followed) else { continue };
+        predicted += 1;
+        if result.value.as_ref() != Some(&value) {
+            let followed = followed.0.join(", ");
+            faults.push(format!("{}: predicted {value}, the case says {:?} ({followed})", case.id, result.value));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(predicted >= least, "only {predicted} cases were predicted");
 }
 
 /// What a case states, without what the model leaves open of a load: what scripts throw or find when they look, and how
