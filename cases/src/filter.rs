@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher};
 
 use crate::Case;
 
@@ -16,7 +16,23 @@ pub struct Filter {
 struct Term {
     negated: bool,
     field: Field,
-    globs: Vec<GlobMatcher>,
+    patterns: Vec<Pattern>,
+}
+
+/// What a name has to be. Most known deviations name their cases in full: these are not worth a glob each.
+#[derive(Clone, Debug)]
+enum Pattern {
+    Name(String),
+    Glob(GlobMatcher),
+}
+
+impl Pattern {
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Name(name) => name == text,
+            Self::Glob(glob) => glob.is_match(text),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,12 +73,11 @@ fn term(text: &str) -> Result<Term, FilterError> {
         }
         _ => (Field::Id, rest),
     };
-    let globs = alternatives(globs);
-    let globs = globs
+    let patterns = alternatives(globs)
         .into_iter()
-        .map(|glob| compile(&glob).map(|glob| glob.compile_matcher()).map_err(|error| fault(error.kind().to_string())))
+        .map(|glob| pattern(glob).map_err(|error| fault(error.kind().to_string())))
         .collect::<Result<_, _>>()?;
-    Ok(Term { negated, field, globs })
+    Ok(Term { negated, field, patterns })
 }
 
 /// Splits at commas. Ids of generated cases have commas too: what follows one there is `name=label`, without a slash.
@@ -80,8 +95,11 @@ fn alternatives(globs: &str) -> Vec<String> {
     alternatives
 }
 
-fn compile(glob: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(glob).literal_separator(true).build()
+fn pattern(glob: String) -> Result<Pattern, globset::Error> {
+    if !glob.contains(['*', '?', '[', ']', '{', '}', '\\']) {
+        return Ok(Pattern::Name(glob));
+    }
+    Ok(Pattern::Glob(GlobBuilder::new(&glob).literal_separator(true).build()?.compile_matcher()))
 }
 
 impl Filter {
@@ -89,7 +107,7 @@ impl Filter {
     #[must_use]
     pub fn takes(&self, case: &Case) -> bool {
         self.terms.iter().all(|term| {
-            let matches = |text: &str| term.globs.iter().any(|glob| glob.is_match(text));
+            let matches = |text: &str| term.patterns.iter().any(|pattern| pattern.matches(text));
             let holds = match term.field {
                 Field::Id => matches(&case.id),
                 Field::Area => matches(&case.topic),
@@ -112,5 +130,22 @@ mod tests {
             assert!(text.parse::<Filter>().expect_err(text).to_string().contains(part), "{text}");
         }
         assert!("!area:cors/* requires:fetch.*,html.*".parse::<Filter>().is_ok());
+    }
+
+    #[test]
+    fn names_and_globs_match_whole_names() {
+        for (glob, text, does) in [
+            ("cors/a", "cors/a", true),
+            ("cors/a", "cors/ab", false),
+            ("cors/a", "CORS/a", false),
+            ("cors/*", "cors/a", true),
+            ("cors/*", "cors/a/b", false),
+            ("cors/**", "cors/a/b", true),
+            ("cors/[ab]", "cors/b", true),
+            ("cors/{a,b}", "cors/b", true),
+        ] {
+            let pattern = pattern(glob.to_owned()).expect(glob);
+            assert_eq!(pattern.matches(text), does, "{glob} {text}");
+        }
     }
 }
