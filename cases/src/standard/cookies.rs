@@ -494,6 +494,24 @@ mod tests {
     }
 
     #[test]
+    fn a_strict_cookie_goes_to_other_origins_of_its_site() {
+        const RULE: &str = "cookies.samesite.strict.same-site";
+        let page = url("https://page.test/");
+        for (attribute, is_same_origin, is_told) in
+            [("Strict", false, true), ("Strict", true, false), ("Lax", false, false), ("Lax", true, false)]
+        {
+            let mut jar = CookieJar::default();
+            set(&mut jar, "https://page.test/", &format!("a=1; SameSite={attribute}"), SameSiteMode::Strict);
+            let request = CookieRequest { is_same_origin, ..request(&page, SameSiteMode::Strict, Duration::ZERO) };
+            let mut trace = Trace::default();
+            assert!(jar.header(&mut trace, &request).is_some(), "{attribute} {is_same_origin}");
+            assert_eq!(trace.requirements().contains(&RULE), is_told, "{attribute} {is_same_origin}");
+            let wrong = jar.header(&mut Trace::breaking([RULE.to_owned()]), &request);
+            assert_eq!(wrong.is_none(), is_told, "{attribute} {is_same_origin}");
+        }
+    }
+
+    #[test]
     fn ports_do_not_matter_and_schemes_do() {
         let page = Origin::of(&url("https://page.test/"));
         for (other, same, rules) in [

@@ -129,6 +129,8 @@ fn rules_are_named_where_they_decide() {
         ),
         ("fetch.preflight.6b", (put.clone(), &ok), (json!({"fetch": own, "method": "OPTIONS"}), &ok)),
         ("fetch.preflight.6b", (put.clone(), &ok), (get.clone(), &ok)),
+        ("cookies.fetch-same-origin-default", (get.clone(), &ok), (include.clone(), &ok)),
+        ("cookies.fetch-omit", (omit.clone(), &ok), (get.clone(), &ok)),
         ("fetch.network-or-cache.8.20", (put.clone(), &ok), (json!({"fetch": own, "method": "OPTIONS"}), &ok)),
         ("fetch.network-or-cache.8.20", (put.clone(), &ok), (get.clone(), &ok)),
         (

@@ -115,7 +115,8 @@ pub struct Step {
 }
 
 /// Rules that every request goes by, and that nobody wonders about.
-const ORDINARY: [&str; 36] = [
+const ORDINARY: [&str; 37] = [
+    "cookies.fetch-",
     "fetch.coep-allows-credentials.",
     "fetch.cookie.",
     "fetch.cors-safelisted-request-header.2",
