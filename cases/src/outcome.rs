@@ -300,6 +300,14 @@ impl Outcome {
         differences.0
     }
 
+    /// Everything that differs, the reason included.
+    #[must_use]
+    pub fn differences_and_reason(&self, observed: &Self) -> Vec<Difference> {
+        let mut differences = self.differences(observed);
+        differences.extend(self.reason_difference(observed));
+        differences
+    }
+
     /// Where the observed reason is not the expected one. An agent that gives no reason (`observed.reason` is nothing)
     /// says nothing against the expected one.
     #[must_use]

@@ -1,4 +1,4 @@
-use crosscheck_reports::{AgentRecord, CaseRecord};
+use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
 
 /// What happens in a run, as it happens: the progress display and the journal listen to these.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub enum RunEvent {
     },
     /// A round begins; the first is number 1.
     Round(u32),
-    /// A case was run to its end in a round that is not the last one.
-    Ran(CaseRecord),
+    /// A case was run to its end in a round that is not the last one: the verdict over the rounds so far.
+    Ran(Verdict),
     /// A case was run to its end in the last round: all that came of it in all rounds.
     Finished(CaseRecord),
 }

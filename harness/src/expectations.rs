@@ -201,10 +201,8 @@ fn speaking(entries: &[Entry], case: &Case) -> Vec<usize> {
 
 /// Whether an agent that does not keep these requirements would be observed so.
 fn is_outcome_without(breaks: &[String], case: &Case, observed: &Outcome) -> bool {
-    case.predict_breaking(breaks).is_some_and(|prediction| {
-        let instead = prediction.expected_like(&case.stated);
-        instead.differences(observed).is_empty() && instead.reason_difference(observed).is_none()
-    })
+    case.predict_breaking(breaks)
+        .is_some_and(|prediction| prediction.expected_like(&case.stated).differences_and_reason(observed).is_empty())
 }
 
 impl Entry {
@@ -214,8 +212,6 @@ impl Entry {
         if !self.breaks.is_empty() {
             return is_outcome_without(&self.breaks, case, observed);
         }
-        self.instead.as_ref().is_none_or(|instead| {
-            instead.differences(observed).is_empty() && instead.reason_difference(observed).is_none()
-        })
+        self.instead.as_ref().is_none_or(|instead| instead.differences_and_reason(observed).is_empty())
     }
 }

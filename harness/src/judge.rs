@@ -16,8 +16,7 @@ pub(crate) struct Judgement {
 /// `owes` a reason and gave none, are differences like any other.
 pub(crate) fn judge(case: &Case, observed: &Outcome, owes: bool, expectations: &Expectations) -> Judgement {
     let expected = &case.stated.then;
-    let mut differences = expected.differences(observed);
-    differences.extend(expected.reason_difference(observed));
+    let mut differences = expected.differences_and_reason(observed);
     if let (Some(reason), None) = (&expected.reason, &observed.reason)
         && owes
     {

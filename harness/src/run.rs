@@ -194,8 +194,8 @@ impl Results<'_> {
             Some(earlier) => merge(earlier, record),
             None => record,
         };
-        let event = if self.last { RunEvent::Finished } else { RunEvent::Ran };
-        (self.listen)(&event(record.clone()))?;
+        let event = if self.last { RunEvent::Finished(record.clone()) } else { RunEvent::Ran(record.verdict) };
+        (self.listen)(&event)?;
         self.records.insert(record.id.clone(), record);
         Ok(())
     }

@@ -188,16 +188,14 @@ fn websocket(answer: &WebSocketAnswer, filler: &Filler<'_>) -> Message {
             other => other.clone(),
         })
         .collect();
-    let status = answer.status.unwrap_or(101);
-    let response = Response {
-        status,
-        reason: reason_phrase(status),
-        headers,
-        body: Vec::new(),
-        framing: if status == 101 { Framing::None } else { Framing::Length(0) },
-        pause: Duration::ZERO,
+    let response = |status, framing| {
+        let reason = reason_phrase(status);
+        Response { status, reason, headers, body: Vec::new(), framing, pause: Duration::ZERO }
     };
-    if status == 101 { Message::WebSocket(response, script) } else { Message::Response(response) }
+    match answer.status {
+        Some(status) if status != 101 => Message::Response(response(status, Framing::Length(0))),
+        _ => Message::WebSocket(response(101, Framing::None), script),
+    }
 }
 
 fn accept_value(key: &ByteString) -> String {

@@ -88,13 +88,12 @@ impl Cookie {
     fn is_for(&self, trace: &mut Trace, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
         let is_below = self.domain != host && domain_matches(host, &self.domain);
-        let matches = self.domain == host
-            || if self.host_only {
-                is_below && !trace.rule("cookies.host-only", is_below)
-            } else {
-                trace.rule("cookies.domain-subdomains", is_below)
+        let goes_below = is_below
+            && match self.host_only {
+                true => !trace.rule("cookies.host-only", true),
+                false => trace.rule("cookies.domain-subdomains", true),
             };
-        matches
+        (self.domain == host || goes_below)
             && (self.port == url.port() || trace.rule("cookies.port-shared", true))
             && path_matches(url.path(), &self.path)
     }

@@ -356,13 +356,13 @@ impl UserAgent {
 
     /// *Determine the same-site mode*, and RFC 6265bis's *same-site* status of the request, which the text of Fetch
     /// leaves to it for subresources of a top-level page.
-    fn same_site_mode(&mut self, request: &Request) -> SameSiteMode {
+    fn same_site_mode(&mut self, request: &Request, target: &Origin) -> SameSiteMode {
         let taint = request.redirect_taint(&mut self.trace);
         let trace = &mut self.trace;
         trace.note("cookies.samesite.ancestor", self.client.has_cross_site_ancestor);
         if trace.rule("fetch.same-site-mode.4", self.client.has_cross_site_ancestor)
             || trace.rule("fetch.same-site-mode.5", taint == RedirectTaint::CrossSite)
-            || !is_same_site(trace, &Origin::of(request.url()), &self.client.top_level)
+            || !is_same_site(trace, target, &self.client.top_level)
             || !trace.rule("fetch.same-site-mode.6", true)
         {
             return SameSiteMode::Unset;
@@ -372,10 +372,10 @@ impl UserAgent {
 
     /// What cookies have to know of a request.
     fn cookie_request<'r>(&mut self, request: &'r Request) -> CookieRequest<'r> {
-        let mode = self.same_site_mode(request);
         let url = request.url();
-        let is_same_origin = Origin::of(url).is_same_origin(&request.origin);
-        CookieRequest { url, is_same_origin, mode, now: self.memory.now }
+        let target = Origin::of(url);
+        let mode = self.same_site_mode(request, &target);
+        CookieRequest { url, is_same_origin: target.is_same_origin(&request.origin), mode, now: self.memory.now }
     }
 
     /// HTTP-network-or-cache fetch 8.5 to 8.21: the header lines that go out.

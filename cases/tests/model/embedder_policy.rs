@@ -135,7 +135,7 @@ fn frames_and_workers_are_kept_out_where_the_cases_say() {
         let Some(expected) = predict(case, at, probe, &mut followed) else { continue };
         predicted += 1;
         let then = &case.stated.then;
-        for difference in then.differences(&expected).into_iter().chain(then.reason_difference(&expected)) {
+        for difference in then.differences_and_reason(&expected) {
             faults.push(format!(
                 "{}: {}: predicted {}, the case says {} ({})",
                 case.id,

@@ -7,8 +7,7 @@ fn comparisons() -> impl Iterator<Item = Option<String>> {
     SUITE.cases.iter().filter(|case| !case.predicted).filter_map(|case| {
         let predicted = case.predict()?.outcome;
         let stated = stated_as_far_as_predicted(case, &predicted);
-        let mut differences = stated.differences(&predicted);
-        differences.extend(stated.reason_difference(&predicted));
+        let differences = stated.differences_and_reason(&predicted);
         let lines = differences
             .iter()
             .map(|one| format!("\n  {}: stated {}, predicted {}", one.at, one.expected, one.observed))

@@ -19,8 +19,7 @@ fn not_caught() -> BTreeMap<String, String> {
 /// Whether a case notices that an agent does not keep a rule.
 fn catches(case: &Case, rule: &str) -> bool {
     let Some(broken) = case.predict_breaking(&[rule.to_owned()]) else { return false };
-    let stated = stated_as_far_as_predicted(case, &broken.outcome);
-    !stated.differences(&broken.outcome).is_empty() || stated.reason_difference(&broken.outcome).is_some()
+    !stated_as_far_as_predicted(case, &broken.outcome).differences_and_reason(&broken.outcome).is_empty()
 }
 
 #[test]

@@ -58,16 +58,19 @@ impl Progress {
                 self.round = *number;
                 self.verdicts.clear();
             }
-            RunEvent::Ran(record) | RunEvent::Finished(record) => {
-                *self.verdicts.entry(record.verdict).or_default() += 1;
-                self.bar.inc(1);
-                self.bar.set_message(self.counts());
-                if !self.terminal && self.last_line.elapsed() >= LINE_INTERVAL {
-                    self.last_line = Instant::now();
-                    let done: usize = self.verdicts.values().sum();
-                    eprintln!("{}: {done}/{} {}", self.label, self.cases, self.counts());
-                }
-            }
+            RunEvent::Ran(verdict) => self.count(*verdict),
+            RunEvent::Finished(record) => self.count(record.verdict),
+        }
+    }
+
+    fn count(&mut self, verdict: Verdict) {
+        *self.verdicts.entry(verdict).or_default() += 1;
+        self.bar.inc(1);
+        self.bar.set_message(self.counts());
+        if !self.terminal && self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            let done: usize = self.verdicts.values().sum();
+            eprintln!("{}: {done}/{} {}", self.label, self.cases, self.counts());
         }
     }
 

@@ -87,8 +87,7 @@ pub(crate) fn pass(area: &str, case: Value, wire: Vec<Exchange>) -> CaseRecord {
 pub(crate) fn observed(mut result: CaseRecord, verdict: Verdict, outcome: Value) -> CaseRecord {
     let outcome: Outcome = serde_json::from_value(outcome).expect("an outcome");
     result.verdict = verdict;
-    result.differences = result.case.then.differences(&outcome);
-    result.differences.extend(result.case.then.reason_difference(&outcome));
+    result.differences = result.case.then.differences_and_reason(&outcome);
     result.observed = Packed::new(&Some(outcome));
     result
 }
