@@ -1,12 +1,12 @@
 use std::fmt;
 
-use crosscheck_servers::{Fields, Origin};
+use crosscheck_servers::{Fields, Origin as TupleOrigin};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::standard::{SandboxingFlag, SandboxingFlags};
+use crate::standard::{Origin, SandboxingFlag, SandboxingFlags};
 
 /// Where the probes of a case run: a document or worker, and how it is embedded. Cases with equal documents share one.
 /// In case files an origin alone stands for a top-level page of that origin.
@@ -153,23 +153,34 @@ impl Document {
         of_frame.with_policies(&self.fields()).outcome
     }
 
-    /// The serialisation of its origin: `null` where it is opaque. (`html.origin.opaque.serialize`)
+    /// Its origin. (`html.origin.*`)
+    #[must_use]
+    pub fn active_origin(&self) -> Origin {
+        let is_sandboxed = self.sandboxing_flags().has(SandboxingFlag::Origin);
+        let tuple = match self.kind {
+            _ if is_sandboxed => None,
+            DocumentKind::Data | DocumentKind::DataWorker | DocumentKind::None => None,
+            DocumentKind::Srcdoc | DocumentKind::Blob => {
+                return self.within.as_deref().map_or(Origin::Opaque, Self::active_origin);
+            }
+            _ => self.own_origin(),
+        };
+        tuple.map_or(Origin::Opaque, Origin::Tuple)
+    }
+
+    /// The serialisation of its origin: `null` where it is opaque (`html.origin.opaque.serialize`); nothing without a
+    /// browser.
     #[must_use]
     pub fn serialized_origin(&self) -> String {
         match self.kind {
-            _ if self.sandboxing_flags().has(SandboxingFlag::Origin) => "null".to_owned(),
-            DocumentKind::Data | DocumentKind::DataWorker => "null".to_owned(),
-            DocumentKind::Srcdoc | DocumentKind::Blob => {
-                self.within.as_deref().map_or_else(|| "null".to_owned(), Self::serialized_origin)
-            }
             DocumentKind::None => String::new(),
-            _ => self.own_origin().map_or_else(String::new, |origin| origin.to_string()),
+            _ => self.active_origin().serialize().to_string(),
         }
     }
 
     /// The origin that it is loaded from.
     #[must_use]
-    pub fn own_origin(&self) -> Option<Origin> {
+    pub fn own_origin(&self) -> Option<TupleOrigin> {
         self.origin.as_deref().and_then(|origin| origin.parse().ok())
     }
 
@@ -200,7 +211,7 @@ impl Document {
             (None, true) => mistakes.push(format!("a document of kind {kind} needs an \"origin\" to be loaded from")),
             (Some(_), false) => mistakes.push(format!("a document of kind {kind} has no \"origin\" of its own")),
             (Some(origin), true) => {
-                if let Err(error) = origin.parse::<Origin>() {
+                if let Err(error) = origin.parse::<TupleOrigin>() {
                     mistakes.push(error.to_string());
                 }
             }

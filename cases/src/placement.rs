@@ -1,5 +1,6 @@
-use crosscheck_servers::{Behaviour, Body, ByteString, Origin, Route, Site, Token, WebSocketAction};
+use crosscheck_servers::{Behaviour, Body, ByteString, Route, Site, Token, WebSocketAction};
 
+use crate::standard::Origin;
 use crate::{Case, PageResult, Probe, placeholder};
 
 /// A case with a token of its own: what the servers publish and what the page does.
@@ -26,7 +27,8 @@ impl Case {
         }
         let mut steps = self.stated.when.clone();
         for step in &mut steps {
-            let elsewhere = step.url().filter(|url| is_elsewhere(url, &site)).map(ToOwned::to_owned);
+            let elsewhere =
+                step.url().filter(|url| is_elsewhere(url, &site, self.stated.given.keys())).map(ToOwned::to_owned);
             let place = |url: &str| match &elsewhere {
                 Some(elsewhere) if elsewhere == url => mark(url, token),
                 _ => place(&fill(url, token), token),
@@ -46,12 +48,14 @@ pub fn place(url: &str, token: &Token) -> String {
     if rest.starts_with(token.as_str()) {
         return url.to_owned();
     }
-    format!("{before}/{token}/{rest}")
+    [before, "/", token.as_str(), "/", rest].concat()
 }
 
-/// Whether a step asks a server that is none of ours: nothing is given for its origin. No case file may do that.
-fn is_elsewhere(url: &str, site: &Site) -> bool {
-    route(url).is_some_and(|route| !site.has_origin(&route.origin))
+/// Whether a step asks a server that is none of ours: nothing is given for its origin. No case file may do that. `given`
+/// are the URLs of the site as they are written, which is most often how the step has them too.
+fn is_elsewhere<'g>(url: &str, site: &Site, mut given: impl Iterator<Item = &'g String>) -> bool {
+    let start = |url| split_at_path(url).map(|(start, _)| start);
+    !given.any(|given| start(given) == start(url)) && route(url).is_some_and(|route| !site.has_origin(&route.origin))
 }
 
 /// A URL of another server, which knows no tokens: the token stands in the fragment, which is not sent, so that what an
@@ -82,12 +86,8 @@ fn split_at_path(url: &str) -> Option<(&str, &str)> {
 /// The route that a URL of `given` stands for.
 pub(crate) fn route(url: &str) -> Option<Route> {
     let parsed = url::Url::parse(url).ok()?;
-    let host = parsed.host_str()?;
-    let authority = match parsed.port() {
-        Some(port) => format!("{}://{host}:{port}", parsed.scheme()),
-        None => format!("{}://{host}", parsed.scheme()),
-    };
-    let origin: Origin = authority.parse().ok()?;
+    parsed.host()?; // A `blob:` URL has none, but the origin of its creator.
+    let Origin::Tuple(origin) = Origin::of(&parsed) else { return None };
     let path = match parsed.query() {
         Some(query) => format!("{}?{query}", parsed.path()),
         None => parsed.path().to_owned(),
@@ -103,7 +103,7 @@ pub fn strip_tokens(text: &str) -> String {
     while let Some(at) = rest.find("/~") {
         let (before, from) = rest.split_at(at);
         stripped.push_str(before);
-        match from.get(1..1 + Token::TEXT_LENGTH).filter(|text| text.parse::<Token>().is_ok()) {
+        match from.get(1..1 + Token::TEXT_LENGTH).filter(|text| Token::is_token(text)) {
             Some(token) => rest = &from[1 + token.len()..],
             None => {
                 stripped.push_str("/~");
@@ -152,17 +152,19 @@ fn fill(text: &str, token: &Token) -> String {
 }
 
 fn place_behaviour(mut behaviour: Behaviour, token: &Token) -> Behaviour {
-    let bytes = |value: &ByteString| {
-        let filled = fill(&value.decode(), token);
-        ByteString::encode(&filled).unwrap_or_else(|_| filled.as_str().into())
+    let fill_bytes = |value: &mut ByteString| {
+        if value.as_bytes().contains(&b'{') {
+            let filled = fill(&value.decode(), token);
+            *value = ByteString::encode(&filled).unwrap_or_else(|_| filled.as_str().into());
+        }
     };
-    behaviour.headers = behaviour.headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect();
+    behaviour.headers.values_mut().for_each(fill_bytes);
     for cookie in &mut behaviour.cookies {
-        cookie.value = bytes(&cookie.value);
-        cookie.attributes = bytes(&cookie.attributes);
+        fill_bytes(&mut cookie.value);
+        fill_bytes(&mut cookie.attributes);
     }
     behaviour.redirect = behaviour.redirect.map(|url| place(&fill(&url, token), token));
-    behaviour.verbatim = behaviour.verbatim.as_ref().map(bytes);
+    behaviour.verbatim.iter_mut().for_each(fill_bytes);
     match &mut behaviour.body {
         Body::Text(text) | Body::Html(text) | Body::Script(text) | Body::Style(text) => *text = fill(text, token),
         Body::Pieces(pieces) => pieces.iter_mut().for_each(|piece| *piece = fill(piece, token)),
@@ -170,7 +172,7 @@ fn place_behaviour(mut behaviour: Behaviour, token: &Token) -> Behaviour {
         Body::Empty | Body::Json(_) | Body::File(_) | Body::Bytes(_) | Body::Fill(_) => {}
     }
     if let Some(websocket) = &mut behaviour.websocket {
-        websocket.headers = websocket.headers.iter().map(|(name, value)| (name.clone(), bytes(value))).collect();
+        websocket.headers.values_mut().for_each(fill_bytes);
         for action in &mut websocket.then {
             if let WebSocketAction::Send(text) = action {
                 *text = fill(text, token);
@@ -210,10 +212,17 @@ mod tests {
     fn urls_of_other_servers_stay_as_they_are_and_are_marked() {
         let token = Token::random();
         let mut site = Site::new();
-        let Some(own) = route("https://a.test/") else { panic!("a route") };
-        site.insert(own, Behaviour::default());
-        assert!(is_elsewhere("http://127.0.0.1:7101/b", &site) && is_elsewhere("https://a.test:1/", &site));
-        assert!(!is_elsewhere("https://a.test/other", &site) && !is_elsewhere("/b", &site));
+        let given = "https://a.test/".to_owned();
+        site.insert(route(&given).expect("a route"), Behaviour::default());
+        for (url, elsewhere) in [
+            ("http://127.0.0.1:7101/b", true),
+            ("https://a.test:1/", true),
+            ("https://a.test/other", false),
+            ("https://A.test:443/other", false),
+            ("/b", false),
+        ] {
+            assert_eq!(is_elsewhere(url, &site, std::iter::once(&given)), elsewhere, "{url}");
+        }
         assert_eq!(mark("http://127.0.0.1:7101/b?c", &token), format!("http://127.0.0.1:7101/b?c#/{token}"));
         assert_eq!(mark("ws://127.0.0.1:7101/b", &token), "ws://127.0.0.1:7101/b");
     }

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crosscheck_servers::{
-    Behaviour, Body, Counts, Fault, Fields, Framing, Message as Reply, Origin as TupleOrigin, Protocol, Request,
-    Response, Route, Token, WebSocketAction, read_response, respond,
+    Behaviour, Body, Counts, Fault, Fields, Framing, Message as Reply, Protocol, Request, Response, Route, Site, Token,
+    WebSocketAction, read_response, respond,
 };
 
-use crate::placement::Placed;
 use crate::standard::{
-    Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Performance, Received, SEEN, SocketEvent,
-    is_load_modelled, perform,
+    Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Origin, Performance, Received, SEEN,
+    SocketEvent, is_load_modelled, perform,
 };
 use crate::{Case, Outcome, PageResult, Probe, Reason, ResultKind, Stated, WireMessage, grade, strip_tokens};
 
@@ -70,8 +69,8 @@ impl Case {
         self.is_predictable().ok()?;
         let placed = self.place(&fixed_token()?);
         let client = Client::of(&self.stated.page, &format!("/{}/", placed.token));
-        let machine = perform(client, placed.steps.clone(), requirements.iter().cloned());
-        let mut servers = Servers { placed: &placed, counts: HashMap::new(), log: Vec::new(), script: Vec::new() };
+        let machine = perform(client, placed.steps, requirements.iter().cloned());
+        let mut servers = Servers { site: placed.site, counts: HashMap::new(), log: Vec::new(), script: Vec::new() };
         let performance = machine.run(|message| servers.answer(message));
         Some(Prediction {
             outcome: outcome(performance.page, servers.log, performance.blocked),
@@ -194,22 +193,23 @@ pub fn wire_message(message: &Message) -> WireMessage {
 }
 
 /// The fake servers of one case, in memory.
-struct Servers<'p> {
-    placed: &'p Placed,
+struct Servers {
+    site: Site,
     counts: HashMap<Route, Counts>,
     log: Vec<WireMessage>,
     /// What the server does on the WebSocket connection that it accepted last.
     script: Vec<WebSocketAction>,
 }
 
-impl Servers<'_> {
-    fn answer(&mut self, message: &Message) -> Answer {
-        let Some(request) = request(message) else { return Answer::Failed(Failure::Connection) };
-        let found = Token::split(&request.target).and_then(|(_, path)| self.placed.site.find(&request.origin, path));
+impl Servers {
+    fn answer(&mut self, message: Message) -> Answer {
         if let MessageKind::Conversation { send, messages } = &message.kind {
             return Answer::Conversation(converse(&self.script, send.as_deref(), *messages));
         }
-        self.log.push(wire_message(message));
+        let told = wire_message(&message);
+        let Some(request) = request(message) else { return Answer::Failed(Failure::Connection) };
+        self.log.push(told);
+        let found = Token::split(&request.target).and_then(|(_, path)| self.site.find(&request.origin, path));
         let Some((route, behaviour)) = found else {
             return Answer::Response(Received { status: 404, complete: true, ..Received::default() });
         };
@@ -224,13 +224,11 @@ impl Servers<'_> {
 }
 
 /// The request as a fake server receives it.
-fn request(message: &Message) -> Option<Request> {
-    let url = &message.url;
-    let origin: TupleOrigin = url.origin().ascii_serialization().parse().ok()?;
+fn request(message: Message) -> Option<Request> {
+    let Message { url, method, headers, body, .. } = message;
+    let Origin::Tuple(origin) = Origin::of(&url) else { return None };
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let headers = message.headers.clone();
-    let body = message.body.clone();
-    Some(Request { method: message.method.clone(), origin, target, headers, body, protocol: Protocol::Http11 })
+    Some(Request { method, origin, target, headers, body, protocol: Protocol::Http11 })
 }
 
 /// What a client makes of a reply.

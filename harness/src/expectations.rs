@@ -190,7 +190,7 @@ fn speaking(entries: &[Entry], case: &Case) -> Vec<usize> {
         .filter(|at| {
             let breaks = &entries[*at].breaks;
             // A rule that never applied on the way changes nothing.
-            prediction.decisions.iter().any(|decision| breaks.contains(&decision.requirement))
+            prediction.decisions.iter().any(|decision| breaks.iter().any(|rule| *rule == decision.requirement))
                 && case.predict_breaking(breaks).is_some_and(|broken| {
                     let instead = broken.expected_like(&case.stated);
                     !case.stated.then.differences(&instead).is_empty()

@@ -95,7 +95,7 @@ impl Coverage {
             let mut named: BTreeSet<String> = case.stated.requires.iter().cloned().collect();
             if case.predicted {
                 let decisions = case.predict().map(|prediction| prediction.decisions).unwrap_or_default();
-                named.extend(decisions.into_iter().map(|decision| decision.requirement));
+                named.extend(decisions.into_iter().map(|decision| decision.requirement.into_owned()));
             }
             rests_on.insert(&case.id, named);
         }

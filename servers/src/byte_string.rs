@@ -3,11 +3,14 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smallvec::SmallVec;
 
 /// A byte sequence, written in JSON as a string whose characters U+0000 to U+00FF stand for the bytes 0x00 to 0xFF
 /// (the Infra standard's *isomorphic encoding*). Header names, header values and methods are byte sequences.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct ByteString(Vec<u8>);
+///
+/// Short ones, as names of headers and origins are, need no memory of their own: cases have them by the hundred.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ByteString(SmallVec<[u8; 32]>);
 
 /// A string holds a character that no single byte can stand for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +30,7 @@ impl ByteString {
     pub fn encode(text: &str) -> Result<Self, ByteStringError> {
         text.chars()
             .map(|character| u8::try_from(u32::from(character)).map_err(|_| ByteStringError { character }))
-            .collect::<Result<Vec<u8>, _>>()
+            .collect::<Result<_, _>>()
             .map(Self)
     }
 
@@ -53,6 +56,12 @@ impl ByteString {
     }
 }
 
+impl Clone for ByteString {
+    fn clone(&self) -> Self {
+        self.as_bytes().into()
+    }
+}
+
 impl AsRef<[u8]> for ByteString {
     fn as_ref(&self) -> &[u8] {
         &self.0
@@ -61,26 +70,26 @@ impl AsRef<[u8]> for ByteString {
 
 impl From<Vec<u8>> for ByteString {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 }
 
 impl From<&[u8]> for ByteString {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self(SmallVec::from_slice(bytes))
     }
 }
 
 /// ASCII text is the same in every encoding; other text is taken as its UTF-8 bytes.
 impl From<&str> for ByteString {
     fn from(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
+        text.as_bytes().into()
     }
 }
 
 impl PartialEq<str> for ByteString {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 

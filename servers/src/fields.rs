@@ -30,6 +30,11 @@ impl Fields {
         self.0.iter()
     }
 
+    /// The values of all lines, in order, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut ByteString> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
     /// The value of every line with this name, in order; names are compared without regard to ASCII case.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ByteString> {
         self.0.iter().filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -45,8 +50,14 @@ impl Fields {
     /// (Fetch: *get*, `fetch.header-list-get.2a`.)
     #[must_use]
     pub fn get(&self, name: &str) -> Option<ByteString> {
-        let values: Vec<&[u8]> = self.all(name).map(ByteString::as_bytes).collect();
-        if values.is_empty() { None } else { Some(values.join(&b", "[..]).into()) }
+        let mut values = self.all(name);
+        let first = values.next()?;
+        let rest: Vec<&[u8]> = values.map(ByteString::as_bytes).collect();
+        Some(if rest.is_empty() {
+            first.clone()
+        } else {
+            [&[first.as_bytes()], &rest[..]].concat().join(&b", "[..]).into()
+        })
     }
 
     /// How many lines there are.

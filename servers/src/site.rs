@@ -46,6 +46,13 @@ impl Token {
         Some((token, if end == path.len() { "/" } else { &path[end..] }))
     }
 
+    /// Whether a text is a token.
+    #[must_use]
+    pub fn is_token(text: &str) -> bool {
+        let rest = text.strip_prefix('~').filter(|rest| rest.len() == LENGTH);
+        rest.is_some_and(|rest| rest.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')))
+    }
+
     /// The text with its `~`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -57,11 +64,9 @@ impl FromStr for Token {
     type Err = TokenError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix('~') {
-            Some(rest) if rest.len() == LENGTH && rest.bytes().all(|byte| ALPHABET.contains(&byte)) => {
-                Ok(Self(text.into()))
-            }
-            _ => Err(TokenError { text: text.to_owned() }),
+        match Self::is_token(text) {
+            true => Ok(Self(text.into())),
+            false => Err(TokenError { text: text.to_owned() }),
         }
     }
 }

@@ -51,9 +51,8 @@ impl Client {
     #[must_use]
     pub fn of(document: &Document, path: &str) -> Self {
         let parent = document.within.as_deref().map(|within| Self::of(within, path));
-        let serialized = document.serialized_origin();
+        let own = document.active_origin();
         let url = document.origin.as_deref().and_then(|origin| Url::parse(&format!("{origin}{path}")).ok());
-        let own = Url::parse(&serialized).map_or(Origin::Opaque, |url| Origin::of(&url));
         let header = |name: &str| document.fields().get(name).map(|value| value.decode().into_owned());
         let inherits = matches!(
             document.kind,
@@ -111,10 +110,10 @@ impl Client {
             embedder_policy: embedder_policy(document, parent.as_ref(), is_secure_context),
             content_policies,
             is_window: !is_worker,
-            address_space: match (inherited, document.own_origin()) {
-                (Some(parent), _) => parent.address_space,           // lna.html.inherit
-                (None, Some(origin)) => space_of_host(&origin.host), // lna.html.response
-                (None, None) => AddressSpace::Loopback,
+            address_space: match (inherited, &from_network) {
+                (Some(parent), _) => parent.address_space, // lna.html.inherit
+                (None, Some(Origin::Tuple(origin))) => space_of_host(&origin.host), // lna.html.response
+                (None, _) => AddressSpace::Loopback,
             },
             space_of_names: None,
             local_network_permission: permission(document, "local-network", top.local_network),
@@ -141,10 +140,8 @@ fn embedder_policy(document: &Document, maker: Option<&Client>, is_secure_contex
 
 /// What a permission of the top-level page lets a document do.
 fn permission(document: &Document, name: &str, state: Option<PermissionState>) -> Permission {
-    let origin =
-        |document: &Document| Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url));
     match state {
-        _ if !is_allowed(document, name, &origin) => Permission::NotAllowed,
+        _ if !is_allowed(document, name) => Permission::NotAllowed,
         Some(PermissionState::Granted) => Permission::Granted,
         Some(PermissionState::Denied) => Permission::Denied,
         None => Permission::Unanswered,

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use super::client::Client;
 use super::embedder_policy::EmbedderPolicy;
 use super::opener_policy::OpenerPolicy;
@@ -69,11 +67,11 @@ impl Isolation {
                         group.outcome
                     }
                 };
-                let allowed = is_allowed(document, "cross-origin-isolated", &origin_of);
+                let allowed = is_allowed(document, "cross-origin-isolated");
                 let is_capable = group == IsolationMode::Concrete && allowed;
                 let mut note = |requirement| follows.push(requirement);
                 if let Some(container) = above {
-                    let is_same = origin_of(container).is_same_origin(&origin_of(document));
+                    let is_same = container.active_origin().is_same_origin(&document.active_origin());
                     note(match (is_same, &document.allow) {
                         (true, _) => "html.coi.frame.same-origin",
                         (false, None) => "html.coi.frame.cross-origin-default",
@@ -187,11 +185,6 @@ fn mode_of_group(page: &Document, chosen: IsolationMode) -> Decided<IsolationMod
         OpenerPolicy::SameOriginPlusCoep => {}
     }
     Decided { outcome: IsolationMode::None, follows }
-}
-
-/// The origin of a case's document.
-fn origin_of(document: &Document) -> Origin {
-    Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url))
 }
 
 #[cfg(test)]

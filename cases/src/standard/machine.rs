@@ -136,6 +136,7 @@ pub enum SocketEvent {
 
 /// What a machine wants next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Next<T> {
     /// This message is sent, and [`Machine::next`] called with what came back.
     Send(Message),
@@ -206,11 +207,11 @@ impl<T> Machine<T> {
     }
 
     /// Runs to the end, every message answered by a function.
-    pub fn run(mut self, mut answer: impl FnMut(&Message) -> Answer) -> T {
+    pub fn run(mut self, mut answer: impl FnMut(Message) -> Answer) -> T {
         let mut back = None;
         loop {
             match self.next(back.take()) {
-                Next::Send(message) => back = Some(answer(&message)),
+                Next::Send(message) => back = Some(answer(message)),
                 Next::Done(result) => return result,
             }
         }

@@ -1,5 +1,7 @@
 //! Blocking by MIME type. (Fetch, *X-Content-Type-Options* and *should response be blocked due to its MIME type*)
 
+use std::cell::LazyCell;
+
 use crosscheck_servers::Fields;
 
 use super::fetch::NetworkError;
@@ -9,10 +11,10 @@ use super::trace::Trace;
 
 /// *Should response to request be blocked due to its MIME type?* and *… due to nosniff?*
 pub(crate) fn mime_checks(trace: &mut Trace, destination: Destination, headers: &Fields) -> Result<(), NetworkError> {
-    let mime = extract_mime_type(headers);
+    let mime = LazyCell::new(|| extract_mime_type(headers));
     let block = |requirement| Err(NetworkError::new("nosniff", requirement));
     if destination == Destination::Script {
-        let (requirement, blocked) = match &mime {
+        let (requirement, blocked) = match &*mime {
             None => ("fetch.mime-block.2", false),
             Some(mime) if matches!(mime.type_.as_str(), "audio" | "image" | "video") => ("fetch.mime-block.4a", true),
             Some(mime) if essence_of(mime) == "text/csv" => ("fetch.mime-block.4b", true),
@@ -27,7 +29,7 @@ pub(crate) fn mime_checks(trace: &mut Trace, destination: Destination, headers: 
     if !is_nosniff(trace, headers) {
         return Ok(());
     }
-    match (destination, &mime) {
+    match (destination, &*mime) {
         (Destination::Script, Some(mime)) if !is_javascript(mime) && trace.rule("fetch.nosniff-block.4a", true) => {
             block("fetch.nosniff-block.4a")
         }

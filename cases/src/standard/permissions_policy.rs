@@ -1,34 +1,36 @@
 //! Permissions Policy, as far as the local network asks for it: whether a document may use a feature at all.
 
+use std::cell::LazyCell;
+
 use super::origin::Origin;
 use crate::{Document, DocumentKind};
 
-/// *Allowed to use* for a feature whose default allowlist is `'self'`. `origin` gives the origin of a document.
+/// *Allowed to use* for a feature whose default allowlist is `'self'`.
 ///
 /// A document is allowed where nothing above it takes the feature away: the top-level page has it, a frame gets it from a
 /// document of its own origin, or by the frame's `allow` attribute (`lna.permission.default-self`), and every
 /// document's own header can take it away. Workers have it from the document that started them.
-pub(crate) fn is_allowed(document: &Document, feature: &str, origin: &dyn Fn(&Document) -> Origin) -> bool {
-    let own = origin(document);
-    let declared = |document: &Document, asked: &Origin| match declaration(document, feature) {
-        Some(allowlist) => allowlist.takes(asked, &origin(document)),
+pub(crate) fn is_allowed(document: &Document, feature: &str) -> bool {
+    let own = LazyCell::new(|| document.active_origin());
+    let declared = |document: &Document| match declaration(document, feature) {
+        Some(allowlist) => allowlist.takes(&own, &document.active_origin()),
         None => true,
     };
     let parent = document.within.as_deref().filter(|_| document.kind != DocumentKind::Popup);
     let inherited = match parent {
         None => true,
-        Some(parent) if !is_allowed(parent, feature, origin) => false,
+        Some(parent) if !is_allowed(parent, feature) => false,
         Some(_) if !document.kind.is_frame() => true,
-        Some(parent) if !declared(parent, &own) => false,
+        Some(parent) if !declared(parent) => false,
         Some(parent) => match container(document, feature) {
             Some(allowlist) => {
                 let source = document.origin.as_deref().and_then(|source| source.parse().ok());
-                allowlist.takes_from(&own, &origin(parent), source.as_ref())
+                allowlist.takes_from(&own, &parent.active_origin(), source.as_ref())
             }
-            None => origin(parent).is_same_origin(&own),
+            None => parent.active_origin().is_same_origin(&own),
         },
     };
-    inherited && declared(document, &own)
+    inherited && declared(document)
 }
 
 /// An allowlist of a policy.
@@ -121,9 +123,6 @@ mod tests {
             within: Some(Box::new(within)),
             ..Document::page("https://a.test")
         };
-        let own = |document: &Document| {
-            document.serialized_origin().parse().map_or(Origin::Opaque, |url: url::Url| Origin::of(&url))
-        };
         for (allowed, document) in [
             (true, page("")),
             (false, page("x=()")),
@@ -150,7 +149,7 @@ mod tests {
             (true, worker(DocumentKind::DataWorker, page("x=self"))),
             (false, worker(DocumentKind::DataWorker, page("x=()"))),
         ] {
-            assert_eq!(is_allowed(&document, "x", &own), allowed, "{document} {:?}", document.allow);
+            assert_eq!(is_allowed(&document, "x"), allowed, "{document} {:?}", document.allow);
         }
     }
 }

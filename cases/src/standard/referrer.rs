@@ -32,34 +32,39 @@ pub(crate) fn parse_policy(value: &str) -> Option<String> {
 pub(crate) fn referer(request: &Request, client: &Client) -> Option<Url> {
     let source = match &request.referrer {
         Referrer::NoReferrer => return None,
-        Referrer::Client => client.referrer_source.clone()?,
-        Referrer::Url(url) => (**url).clone(),
+        Referrer::Client => client.referrer_source.as_ref()?,
+        Referrer::Url(url) => url,
     };
-    let full = strip(source.clone(), false)?;
-    let origin = strip(source, true)?;
-    let full = if full.as_str().len() > 4096 { origin.clone() } else { full };
-    let same_origin = Origin::of(&full).is_same_origin(&Origin::of(request.url()));
-    let downgrade =
-        Origin::of(&full).is_potentially_trustworthy() && !Origin::of(request.url()).is_potentially_trustworthy();
+    let (shown, asked) = (Origin::of(source), Origin::of(request.url()));
+    let same_origin = shown.is_same_origin(&asked);
+    let downgrade = shown.is_potentially_trustworthy() && !asked.is_potentially_trustworthy();
+    let full = || strip(source, false).filter(|full| full.as_str().len() <= 4096).or_else(|| strip(source, true));
+    let origin = || strip(source, true);
     match request.referrer_policy.as_str() {
         "no-referrer" => None,
-        "origin" => Some(origin),
-        "unsafe-url" => Some(full),
-        "strict-origin" => (!downgrade).then_some(origin),
-        "same-origin" => same_origin.then_some(full),
-        "origin-when-cross-origin" => Some(if same_origin { full } else { origin }),
-        "no-referrer-when-downgrade" => (!downgrade).then_some(full),
+        "origin" => origin(),
+        "unsafe-url" => full(),
+        "strict-origin" if downgrade => None,
+        "strict-origin" => origin(),
+        "same-origin" if same_origin => full(),
+        "same-origin" => None,
+        "origin-when-cross-origin" if same_origin => full(),
+        "origin-when-cross-origin" => origin(),
+        "no-referrer-when-downgrade" if downgrade => None,
+        "no-referrer-when-downgrade" => full(),
         // strict-origin-when-cross-origin
-        _ if same_origin => Some(full),
-        _ => (!downgrade).then_some(origin),
+        _ if same_origin => full(),
+        _ if downgrade => None,
+        _ => origin(),
     }
 }
 
 /// *Strip url for use as a referrer*
-fn strip(mut url: Url, origin_only: bool) -> Option<Url> {
+fn strip(url: &Url, origin_only: bool) -> Option<Url> {
     if matches!(url.scheme(), "about" | "blob" | "data") {
         return None;
     }
+    let mut url = url.clone();
     // Neither can fail for a URL with a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);

@@ -1,5 +1,6 @@
 //! What tests of steps share: a page, and answers made up for it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,7 +13,7 @@ pub(crate) struct Performed {
     pub(crate) page: PageResult,
     pub(crate) blocked: Option<NetworkError>,
     pub(crate) sent: Vec<Message>,
-    named: Vec<String>,
+    named: Vec<Cow<'static, str>>,
 }
 
 impl Performed {
@@ -28,8 +29,9 @@ pub(crate) fn perform_on_page(probe: &Value, broken: &str, mut answer: impl FnMu
     let probe: Probe = serde_json::from_str(&probe.to_string()).expect("a probe");
     let mut sent = Vec::new();
     let mut performance = perform(client, vec![probe], [broken.to_owned()]).run(|message| {
-        sent.push(message.clone());
-        answer(message)
+        let answer = answer(&message);
+        sent.push(message);
+        answer
     });
     Performed {
         page: performance.page.pop().expect("a result"),

@@ -1,10 +1,12 @@
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// A decision on the way to an outcome: the requirement that applied, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     /// The id of the requirement.
-    pub requirement: String,
+    pub requirement: Cow<'static, str>,
     /// How many messages had been sent before.
     pub after: usize,
 }
@@ -29,10 +31,13 @@ pub(crate) struct Trace {
     broken: Vec<String>,
 }
 
+/// Most cases decide less often than this.
+const EXPECTED: usize = 64;
+
 impl Trace {
     /// A trace of a deliberately wrong agent: the rules with these ids never apply.
     pub(crate) fn breaking(rules: impl IntoIterator<Item = String>) -> Self {
-        Self { broken: rules.into_iter().collect(), ..Self::default() }
+        Self { broken: rules.into_iter().collect(), applied: Vec::with_capacity(EXPECTED), sent: 0 }
     }
 
     /// Whether the rule of a requirement applies. It is recorded where it does.
@@ -64,7 +69,7 @@ impl Trace {
     pub(crate) fn decisions(&self) -> Vec<Decision> {
         self.applied
             .iter()
-            .map(|&(requirement, after)| Decision { requirement: requirement.to_owned(), after })
+            .map(|&(requirement, after)| Decision { requirement: Cow::Borrowed(requirement), after })
             .collect()
     }
 }

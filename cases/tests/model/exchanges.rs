@@ -56,10 +56,11 @@ fn exchange(client: Client, steps: &Value, broken: &[&str], answers: &[Answer]) 
     let broken: Vec<String> = broken.iter().map(|rule| (*rule).to_owned()).collect();
     let performance = perform(client, steps, broken).run(|message| {
         let answer = answers.get(sent.len()).or(answers.last()).expect("an answer").clone();
-        sent.push(message.clone());
+        sent.push(message);
         answer
     });
-    let named = performance.decisions.into_iter().map(|decision| (decision.requirement, decision.after)).collect();
+    let named =
+        performance.decisions.into_iter().map(|decision| (decision.requirement.into_owned(), decision.after)).collect();
     Exchange { page: performance.page, blocked: performance.blocked, sent, named }
 }
 

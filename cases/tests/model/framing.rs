@@ -11,13 +11,9 @@ use url::Url;
 
 use crate::support::{Followed, scripts_give};
 
-fn origin_of(document: &Document) -> Origin {
-    Url::parse(&document.serialized_origin()).map_or(Origin::Opaque, |url| Origin::of(&url))
-}
-
 /// The origins of the documents around a frame that a document holds.
 fn origins(document: &Document) -> Vec<Origin> {
-    let mut found = vec![origin_of(document)];
+    let mut found = vec![document.active_origin()];
     if document.kind.is_frame() {
         found.extend(document.within.as_deref().map(origins).unwrap_or_default());
     }

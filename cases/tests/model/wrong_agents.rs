@@ -32,7 +32,8 @@ fn every_wrong_agent_is_caught_by_a_hand_written_case() {
         if !stated_as_far_as_predicted(case, &prediction.outcome).differences(&prediction.outcome).is_empty() {
             continue;
         }
-        let mut rules: Vec<String> = prediction.decisions.into_iter().map(|decision| decision.requirement).collect();
+        let mut rules: Vec<String> =
+            prediction.decisions.into_iter().map(|decision| decision.requirement.into_owned()).collect();
         rules.sort();
         rules.dedup();
         for rule in rules {

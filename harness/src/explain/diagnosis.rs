@@ -366,7 +366,7 @@ fn steps(decisions: &[Decision], blocked: Option<NetworkError>) -> Vec<Step> {
             continue;
         };
         steps.push(Step {
-            requirement: decision.requirement.clone(),
+            requirement: decision.requirement.clone().into_owned(),
             text: row.requirement.clone(),
             link: row.link(),
             after: decision.after,
