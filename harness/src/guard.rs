@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -29,7 +30,9 @@ impl Guard {
     /// # Errors
     /// The folder cannot be made, or the program cannot be started.
     pub fn start(program: &Path) -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("crosscheck-").tempdir()?;
+        let new = || tempfile::Builder::new().prefix("crosscheck-").to_owned();
+        let in_memory = memory().and_then(|memory| new().tempdir_in(memory).ok());
+        let folder = in_memory.map_or_else(|| new().tempdir(), Ok)?;
         let child = Command::new(program)
             .arg("guard")
             .arg(folder.path())
@@ -73,6 +76,21 @@ impl Guard {
         }
         sweep(MARK, self.folder.path());
     }
+}
+
+/// The file system in memory, where it can take the folder of a run: browsers write a profile and an HTTP cache, which is
+/// much work on a disk. Whoever sets TMPDIR has chosen a place already.
+fn memory() -> Option<&'static Path> {
+    const MEMORY: &str = "/dev/shm";
+    let is_fit = std::env::var_os("TMPDIR").is_none() && statvfs(MEMORY).is_ok_and(|stat| takes_profiles(&stat));
+    is_fit.then_some(Path::new(MEMORY))
+}
+
+/// Whether there is room for the profile of any browser (Firefox needs most, some 150 MB), and programs can be started
+/// from there. Containers often have 64 MB there, and no programs.
+const fn takes_profiles(stat: &StatVfs) -> bool {
+    let room = stat.f_bavail.saturating_mul(stat.f_frsize);
+    room >= 1 << 30 && !stat.f_flag.contains(StatVfsMountFlags::NOEXEC)
 }
 
 /// Ends every process of the session with this folder.
@@ -123,4 +141,23 @@ fn marked_processes(mark: &str) -> Vec<Pid> {
         })
         .filter_map(Pid::from_raw)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_kept_in_memory_where_there_is_room_and_programs_may_start() {
+        let mut stat = statvfs("/").expect("the root's file system");
+        stat.f_frsize = 4096;
+        for (blocks, flags, fits) in [
+            (1 << 18, StatVfsMountFlags::empty(), true),
+            ((1 << 18) - 1, StatVfsMountFlags::empty(), false),
+            (1 << 20, StatVfsMountFlags::NOEXEC | StatVfsMountFlags::NOSUID, false),
+        ] {
+            (stat.f_bavail, stat.f_flag) = (blocks, flags);
+            assert_eq!(takes_profiles(&stat), fits, "{blocks} {flags:?}");
+        }
+    }
 }

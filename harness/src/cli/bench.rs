@@ -25,9 +25,9 @@ pub(crate) async fn bench(arguments: BenchArguments) -> Result<Ended, Failure> {
     say!("{:>8}  requests per second", "");
     let suite = record.summary.requests_per_second;
     say!("{suite:>8.0}  the suite: {} cases, {} requests", record.results.len(), record.summary.requests);
-    for ceiling in &ceilings {
-        let share = 100.0 * suite / ceiling.requests_per_second;
-        say!("{:>8.0}  {}: the suite reaches {share:.0} % of it", ceiling.requests_per_second, ceiling.about);
+    let mix = ceilings.of_mix(&record.results).map(|rate| ("the suite's own mix of fetches", rate));
+    for (about, rate) in mix.into_iter().chain(ceilings.told()) {
+        say!("{rate:>8.0}  {about}: the suite reaches {:.0} % of it", 100.0 * suite / rate);
     }
     Ok(Ended::AsExpected)
 }

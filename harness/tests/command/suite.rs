@@ -8,6 +8,34 @@ use rstest::rstest;
 /// The suite is a load for the whole machine, so the browsers run it one after another.
 static MACHINE: Mutex<()> = Mutex::new(());
 
+/// The ceilings stand beside the suite's rate, each with the suite's share of it.
+#[test]
+fn bench_tells_what_a_browser_can_do_and_what_the_suite_makes_of_it() {
+    if !available("webkit") {
+        return;
+    }
+    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let bench = Bench::new();
+    let arguments = ["bench", "--agent", "webkit", "--seconds", "1", "--filter", "cors/simple-headers/**"];
+    let output = bench.command(&arguments).current_dir(root()).output().expect("it starts");
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{table}\n{}", stderr(&output));
+    for about in [
+        "the suite's own mix of fetches",
+        "simple fetches over http",
+        "simple fetches over https",
+        "refused fetches over http",
+        "refused fetches over https",
+        "preflighted fetches over http",
+        "preflighted fetches over https",
+    ] {
+        let line = table.lines().find(|line| line.contains(&format!("  {about}: the suite reaches "))).expect(about);
+        let rate: f64 = line.split_whitespace().next().and_then(|rate| rate.parse().ok()).expect("a rate");
+        assert!(rate > 10.0, "{line}");
+    }
+    bench.assert_clean();
+}
+
 #[rstest]
 #[case("chromium")]
 #[case("firefox")]
