@@ -83,7 +83,7 @@ fn note_what_html_says(
     response: Embedded<'_>,
     passes: bool,
 ) {
-    let cross_origin = !origin.is_same_origin(&Origin::of(response.url));
+    let cross_origin = !origin.is_origin_of(response.url);
     let stated = response.headers.get("cross-origin-resource-policy").map(|value| value.decode().into_owned());
     let known = stated.as_deref().filter(|value| ["same-origin", "same-site", "cross-origin"].contains(value));
     if response.for_navigation {

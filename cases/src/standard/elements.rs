@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::fetch::{NetworkError, Response, UserAgent};
 use super::header_value::{essence_of, extract_mime_type, is_javascript};
-use super::origin::Origin;
 use super::page::{StepResult, decode_text, exception, of_kind};
 use super::referrer::parse_policy;
 use super::request::{Credentials, Destination, Mode, Referrer, Request};
@@ -281,8 +280,7 @@ impl UserAgent {
                     return refuse("bad-status", "");
                 }
                 let is_css = mime.as_ref().is_none_or(|mime| essence_of(mime) == "text/css");
-                let own =
-                    response.url_list.last().is_some_and(|url| Origin::of(url).is_same_origin(&self.client.origin));
+                let own = response.url_list.last().is_some_and(|url| self.client.origin.is_origin_of(url));
                 if !is_css && (own || trace.rule("html.css.mime-cross-origin", true)) {
                     return refuse("wrong-type", "html.css.mime-cross-origin");
                 }

@@ -290,7 +290,7 @@ impl UserAgent {
     fn is_basic(&mut self, request: &Request) -> bool {
         let trace = &mut self.trace;
         let mode = request.mode;
-        let own = Origin::of(request.url()).is_same_origin(&request.origin);
+        let own = request.is_same_origin();
         if own {
             let requirement = match mode {
                 Mode::NoCors => "fetch.main-fetch.12.no-cors.sameorigin",

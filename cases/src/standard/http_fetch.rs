@@ -328,7 +328,7 @@ impl UserAgent {
             Credentials::Include => trace.rule("fetch.network-or-cache.8.3a", true),
             Credentials::SameOrigin if request.tainting == Tainting::Basic => true,
             Credentials::SameOrigin => {
-                let returned = Origin::of(request.url()).is_same_origin(&request.origin);
+                let returned = request.is_same_origin();
                 !trace.rule("fetch.network-or-cache.8.3b", true) || returned && !trace.rule("fetch.redirect.22g", true)
             }
         };
@@ -343,7 +343,7 @@ impl UserAgent {
         if !credentialless && trace.rule("fetch.coep-allows-credentials.4", true) {
             return true;
         }
-        let own = Origin::of(request.url()).is_same_origin(&request.origin);
+        let own = request.is_same_origin();
         // The condition of step 5 reads as inverted: it is taken as it is meant.
         if own
             && request.redirect_taint(trace) == RedirectTaint::SameOrigin

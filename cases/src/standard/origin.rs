@@ -16,15 +16,21 @@ impl Origin {
     /// The origin of a URL: a tuple for http(s) and ws(s), that of its creator for `blob:`, else opaque.
     #[must_use]
     pub fn of(url: &Url) -> Self {
-        let scheme = match url.scheme() {
-            "http" | "ws" => Scheme::Http,
-            "https" | "wss" => Scheme::Https,
-            "blob" => return Url::parse(url.path()).map_or(Self::Opaque, |creator| Self::of(&creator)),
-            _ => return Self::Opaque,
-        };
-        match (url.host_str(), url.port_or_known_default()) {
-            (Some(host), Some(port)) => Self::Tuple(TupleOrigin { scheme, host: host.to_owned(), port }),
-            _ => Self::Opaque,
+        if url.scheme() == "blob" {
+            return Url::parse(url.path()).map_or(Self::Opaque, |creator| Self::of(&creator));
+        }
+        match tuple(url) {
+            Some((scheme, host, port)) => Self::Tuple(TupleOrigin { scheme, host: host.to_owned(), port }),
+            None => Self::Opaque,
+        }
+    }
+
+    /// Whether a URL's origin is the same.
+    #[must_use]
+    pub fn is_origin_of(&self, url: &Url) -> bool {
+        match self {
+            Self::Tuple(own) if url.scheme() != "blob" => tuple(url) == Some((own.scheme, &own.host, own.port)),
+            _ => self.is_same_origin(&Self::of(url)),
         }
     }
 
@@ -97,6 +103,16 @@ impl Origin {
     }
 }
 
+/// The parts of an http(s) or ws(s) URL's origin.
+fn tuple(url: &Url) -> Option<(Scheme, &str, u16)> {
+    let scheme = match url.scheme() {
+        "http" | "ws" => Scheme::Http,
+        "https" | "wss" => Scheme::Https,
+        _ => return None,
+    };
+    Some((scheme, url.host_str()?, url.port_or_known_default()?))
+}
+
 /// The public suffix of a host and the label before it; nothing for addresses and for public suffixes themselves.
 #[must_use]
 pub fn registrable_domain(host: &str) -> Option<&str> {
@@ -131,8 +147,13 @@ mod tests {
             ("https://10.0.0.1", "https://11.0.0.1", false, false),
             ("https://page.test.", "https://page.test", false, false),
             ("data:,x", "data:,x", false, false),
+            ("https://page.test", "data:,x", false, false),
+            ("https://page.test", "blob:https://page.test/x", true, true),
+            ("https://page.test", "blob:https://other.test/x", false, false),
         ] {
             assert_eq!(origin(one).is_same_origin(&origin(other)), same_origin, "{one} {other}");
+            let other_url = Url::parse(other).expect("a URL");
+            assert_eq!(origin(one).is_origin_of(&other_url), same_origin, "{one} {other}");
             assert_eq!(origin(one).is_same_site(&origin(other)), same_site, "{one} {other}");
         }
     }

@@ -59,11 +59,11 @@ impl Allowlist {
     }
 
     fn takes_from(&self, origin: &Origin, own: &Origin, source: Option<&url::Url>) -> bool {
-        let is = |url: &str| url.parse().is_ok_and(|url| Origin::of(&url).is_same_origin(origin));
+        let is = |url: &str| url.parse().is_ok_and(|url| origin.is_origin_of(&url));
         self.everybody
             || (self.own && own.is_same_origin(origin))
             // A frame without a URL of its own has the origin of its container, which `src` then means.
-            || (self.source && source.map_or(own.is_same_origin(origin), |url| Origin::of(url).is_same_origin(origin)))
+            || (self.source && source.map_or(own.is_same_origin(origin), |url| origin.is_origin_of(url)))
             || self.origins.iter().any(|url| is(url))
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn follow(
             return Err(NetworkError::new("redirect-of-stream", requirement)); // 11
         }
     }
-    let leaves_origin = !Origin::of(request.url()).is_same_origin(&target);
+    let leaves_origin = !target.is_origin_of(request.url());
     if turns_into_get(trace, request, response.status) {
         rewrite(trace, request, leaves_origin); // 12
     } else if request.body.is_some() && !trace.rule("fetch.redirect.14", true) {
@@ -170,7 +170,7 @@ fn strip_headers(trace: &mut Trace, request: &mut Request, target: &Origin, leav
             request.removed_authorization = Some(value);
         }
     } else if let Some(value) = request.removed_authorization.clone()
-        && Origin::of(&request.url_list[0]).is_same_origin(target)
+        && target.is_origin_of(&request.url_list[0])
         && !trace.rule("fetch.redirect.13c", true)
     {
         request.headers.push("Authorization", value);

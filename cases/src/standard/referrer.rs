@@ -97,7 +97,7 @@ pub(crate) fn origin_header(trace: &mut Trace, request: &Request) -> Option<Byte
     if simple && trace.rule("fetch.origin-header.4a", true) {
         return None;
     }
-    let same_origin = Origin::of(request.url()).is_same_origin(&request.origin);
+    let same_origin = request.is_same_origin();
     if !trace.rule(if same_origin { "fetch.origin-header.4b" } else { "fetch.origin-header.4c" }, true) {
         return None;
     }

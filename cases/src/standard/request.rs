@@ -189,6 +189,11 @@ impl Request {
         self.credentials == Credentials::Include
     }
 
+    /// Whether its current URL is of its own origin.
+    pub(crate) fn is_same_origin(&self) -> bool {
+        self.origin.is_origin_of(self.url())
+    }
+
     /// *Redirect-taint* of a request.
     pub(crate) fn redirect_taint(&self, trace: &mut Trace) -> RedirectTaint {
         let mut taint = RedirectTaint::SameOrigin;

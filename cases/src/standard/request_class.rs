@@ -6,7 +6,6 @@ use url::Url;
 use super::client::Client;
 use super::header_value::{is_http_whitespace, is_token, trim};
 use super::lna::AddressSpace;
-use super::origin::Origin;
 use super::request::{Cache, Credentials, Mode, Redirect, Referrer, Request, RequestBody, includes_credentials};
 use super::safelist::{
     is_forbidden_header, is_forbidden_method, is_no_cors_safelisted, is_safelisted_header, normalize_method,
@@ -138,7 +137,7 @@ fn construct_referrer(trace: &mut Trace, client: &Client, referrer: &str) -> Res
     if url.as_str() == "about:client" {
         return Ok(Referrer::Client);
     }
-    let foreign = !Origin::of(&url).is_same_origin(&client.origin);
+    let foreign = !client.origin.is_origin_of(&url);
     if trace.rule("fetch.request-class.14.3", foreign) {
         return Ok(Referrer::Client);
     }
