@@ -4,11 +4,13 @@
 //! guard is a process of its own that waits for the run's end of a pipe to close, which happens when the run ends in
 //! any way at all, then ends every process with the mark and removes the run's folder.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgrp, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -113,39 +115,82 @@ pub fn watch(folder: PathBuf) -> std::io::Result<()> {
     }
 }
 
-/// Ends every process that has the folder's mark, until there is none.
+/// Ends every process that has the folder's mark and all of its process group, until there is none. Chromium's processes
+/// write their title over the mark, and outlive the browser for a moment in which they still write to its profile.
 fn sweep(variable: &str, folder: &Path) {
     let mark = format!("{variable}={}", folder.display());
+    let deadline = Instant::now() + SWEEP_LIMIT;
+    let mut groups = BTreeSet::new();
     // A process can start another between two looks; each look sees what the one before left.
-    for _ in 0..100 {
-        let marked = marked_processes(&mark);
-        if marked.is_empty() {
+    loop {
+        let processes = processes(&mark);
+        groups.extend(processes.iter().filter(|process| process.is_marked).map(|process| process.group));
+        groups.remove(&own_group());
+        let mut left = processes.iter().filter(|one| one.is_marked || groups.contains(&one.group)).peekable();
+        if left.peek().is_none() || Instant::now() > deadline {
             return;
         }
-        for pid in marked {
+        for process in left {
             // It may have ended by itself.
-            let _ = kill_process(pid, Signal::KILL);
+            let _ = kill_process(process.id, Signal::KILL);
         }
         std::thread::yield_now();
     }
 }
 
-fn marked_processes(mark: &str) -> Vec<Pid> {
+/// How long a process may take to end once it is killed.
+const SWEEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// A process that has not ended.
+struct Process {
+    id: Pid,
+    group: i32,
+    is_marked: bool,
+}
+
+fn own_group() -> i32 {
+    getpgrp().as_raw_nonzero().get()
+}
+
+fn processes(mark: &str) -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| {
-            std::fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+        .filter_map(|entry| {
+            let id: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // After the name, which may hold anything: the state, the parent, the group.
+            let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+            let has_ended = matches!(fields.next()?, "Z" | "X");
+            let group = fields.nth(1)?.parse().ok()?;
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let is_marked = environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes());
+            Pid::from_raw(id).filter(|_| !has_ended).map(|id| Process { id, group, is_marked })
         })
-        .filter_map(Pid::from_raw)
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+
     use super::*;
+
+    #[test]
+    fn a_process_that_has_lost_the_mark_ends_with_its_group() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "env -i sleep 60 & echo $!; wait"]).env(MARK, folder.path()).stdout(Stdio::piped());
+        let mut shell = std::os::unix::process::CommandExt::process_group(&mut shell, 0).spawn().expect("a shell");
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        let child: i32 = line.trim().parse().expect("a process id");
+        let is_there = || processes("").iter().any(|process| process.id.as_raw_nonzero().get() == child);
+        assert!(is_there());
+        sweep(MARK, folder.path());
+        assert!(!is_there());
+        shell.wait().expect("it ended");
+    }
 
     #[test]
     fn a_run_is_kept_in_memory_where_there_is_room_and_programs_may_start() {
