@@ -67,6 +67,17 @@ pub async fn ceilings(
     ceilings
 }
 
+impl Rates {
+    /// How long one request takes.
+    fn seconds(&self, is_refused: bool, is_preflight: bool) -> f64 {
+        match (is_refused, is_preflight) {
+            (true, _) => 1.0 / self.refused,
+            (false, true) => (2.0 / self.preflighted - 1.0 / self.simple).max(0.0),
+            (false, false) => 1.0 / self.simple,
+        }
+    }
+}
+
 impl Ceilings {
     /// What the browser would reach if it asked nothing but the fetches of a run, each at the rate of its kind; nothing where
     /// the run has none.
@@ -75,9 +86,10 @@ impl Ceilings {
         let (mut requests, mut seconds) = (0.0, 0.0);
         for result in results {
             let Some(observed) = result.observed.unpack() else { continue };
-            let steps = result.case.when.iter().zip(&observed.page).enumerate();
-            for (step, (_, seen)) in steps.filter(|(_, (probe, _))| matches!(probe, Probe::Fetch(..) | Probe::Xhr(..)))
-            {
+            for (step, (probe, seen)) in result.case.when.iter().zip(&observed.page).enumerate() {
+                if !matches!(probe, Probe::Fetch(..) | Probe::Xhr(..)) {
+                    continue;
+                }
                 let sent = observed.wire.iter().flatten().filter(|message| message.step == Some(step));
                 let mut sent = sent.peekable();
                 while let Some(message) = sent.next() {
@@ -85,11 +97,7 @@ impl Ceilings {
                     let rates = if is_secure { &self.https } else { &self.http };
                     let is_refused = sent.peek().is_none() && seen.result == ResultKind::NetworkError;
                     requests += 1.0;
-                    seconds += match (is_refused, message.preflight) {
-                        (true, _) => 1.0 / rates.refused,
-                        (false, true) => (2.0 / rates.preflighted - 1.0 / rates.simple).max(0.0),
-                        (false, false) => 1.0 / rates.simple,
-                    };
+                    seconds += rates.seconds(is_refused, message.preflight);
                 }
             }
         }
@@ -204,7 +212,10 @@ mod tests {
             http: Rates { simple: 10.0, refused: 5.0, preflighted: 16.0 },
             https: Rates { simple: 100.0, refused: 50.0, preflighted: 160.0 },
         };
-        let sent = |scheme: &str, preflight: bool| json!({ "method": "GET", "preflight": preflight, "url": format!("{scheme}://api.other.test/"), "step": 0 });
+        let sent = |scheme: &str, preflight: bool| {
+            let url = format!("{scheme}://api.other.test/");
+            json!({ "method": "GET", "preflight": preflight, "url": url, "step": 0 })
+        };
         let of = |wire: Value, result: &str| ceilings.of_mix(&[fetched(&wire, result)]).map(|rate| rate.round());
         assert_eq!(of(json!([sent("http", false)]), "response"), Some(10.0));
         assert_eq!(of(json!([sent("http", false)]), "network-error"), Some(5.0));

@@ -2,7 +2,7 @@
 //!
 //! Every process of a run has a mark in its environment, which its descendants inherit, however they are started. The
 //! guard is a process of its own that waits for the run's end of a pipe to close, which happens when the run ends in
-//! any way at all, then ends every process with the mark and removes the run's folder.
+//! any way at all, then ends every process with the mark, and all of its process group, and removes the run's folder.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -120,12 +120,13 @@ pub fn watch(folder: PathBuf) -> std::io::Result<()> {
 fn sweep(variable: &str, folder: &Path) {
     let mark = format!("{variable}={}", folder.display());
     let deadline = Instant::now() + SWEEP_LIMIT;
+    let own = getpgrp().as_raw_nonzero().get();
     let mut groups = BTreeSet::new();
     // A process can start another between two looks; each look sees what the one before left.
     loop {
         let processes = processes(&mark);
         groups.extend(processes.iter().filter(|process| process.is_marked).map(|process| process.group));
-        groups.remove(&own_group());
+        groups.remove(&own);
         let mut left = processes.iter().filter(|one| one.is_marked || groups.contains(&one.group)).peekable();
         if left.peek().is_none() || Instant::now() > deadline {
             return;
@@ -146,10 +147,6 @@ struct Process {
     id: Pid,
     group: i32,
     is_marked: bool,
-}
-
-fn own_group() -> i32 {
-    getpgrp().as_raw_nonzero().get()
 }
 
 fn processes(mark: &str) -> Vec<Process> {

@@ -40,6 +40,11 @@ impl ByteString {
         &self.0
     }
 
+    /// Puts bytes at its end.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
     /// Decodes isomorphically: a string with one character for each byte.
     #[must_use]
     pub fn decode(&self) -> Cow<'_, str> {

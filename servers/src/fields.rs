@@ -51,13 +51,12 @@ impl Fields {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<ByteString> {
         let mut values = self.all(name);
-        let first = values.next()?;
-        let rest: Vec<&[u8]> = values.map(ByteString::as_bytes).collect();
-        Some(if rest.is_empty() {
-            first.clone()
-        } else {
-            [&[first.as_bytes()], &rest[..]].concat().join(&b", "[..]).into()
-        })
+        let mut joined = values.next()?.clone();
+        for value in values {
+            joined.append(b", ");
+            joined.append(value.as_bytes());
+        }
+        Some(joined)
     }
 
     /// How many lines there are.
