@@ -75,6 +75,18 @@ pub struct PageResult {
     /// What an evaluated expression gave; `null` is a value like any other.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "stated_value")]
     pub value: Option<serde_json::Value>,
+    /// Messages that came to the page and that its expression never asked for, by its end; never compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<Unasked>,
+}
+
+/// A message event that nobody asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unasked {
+    /// The origin that it says it comes from.
+    pub origin: String,
+    /// What it carries, as text, cut after 200 characters.
+    pub data: String,
 }
 
 fn stated_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {

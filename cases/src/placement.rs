@@ -134,6 +134,7 @@ impl PageResult {
         self.headers.values_mut().flatten().for_each(strip);
         self.events.iter_mut().flatten().for_each(strip);
         self.seen.values_mut().for_each(strip_value);
+        self.unasked.iter_mut().for_each(|message| strip(&mut message.data));
         if let Some(value) = &mut self.value {
             strip_value(value);
         }

@@ -12,6 +12,8 @@
   const REPORT_INTERVAL_MS = 500;
   // What cases do to these must not touch the harness.
   const { fetch: ownFetch, Request: OwnRequest } = self;
+  // Before anything else: messages are heard from here on.
+  const inbox = crosscheckInbox();
 
   // --- Reports -------------------------------------------------------------------------------------------------------
 
@@ -69,7 +71,7 @@
     for (let step = 0; step < one.steps.length; step += 1) {
       // Between steps a mark on the wire tells the servers' log which request belongs to which step.
       if (step > 0) await mark(one, step);
-      page.push(await runStep(one.steps[step]));
+      page.push(await runStep(one.steps[step], one));
     }
     report({ case: one.index, page, ms: performance.now() - started });
   }
@@ -109,10 +111,10 @@
 
   // --- Probes --------------------------------------------------------------------------------------------------------
 
-  async function runStep(step) {
+  async function runStep(step, one) {
     const [name] = Object.keys(step);
     const limit = (step.timeoutMs || DEFAULT_TIMEOUT_MS) * config.patience;
-    const probe = probes[name](step[name], step);
+    const probe = probes[name](step[name], step, one);
     let timer;
     const late = new Promise((resolve) => {
       timer = setTimeout(() => resolve({ result: "timeout", events: probe.events }), limit);
@@ -355,9 +357,9 @@
     return { result, events, stop: (ended) => ended.result === "timeout" && socket && socket.close() };
   }
 
-  function evaluateProbe(expression) {
+  function evaluateProbe(expression, step, { token }) {
     // What the expression may use (tools.js). What it made is removed at its end.
-    const { clear, ...tools } = crosscheckTools();
+    const { clear, unasked, ...tools } = crosscheckTools(inbox, token);
     const result = (async () => {
       try {
         const code = new Function(...Object.keys(tools), `return (async () => (${expression}))();`);
@@ -367,7 +369,12 @@
         return exception(error);
       }
     })();
-    return { result, stop: clear };
+    const stop = (ended) => {
+      const left = unasked();
+      if (left.length > 0) ended.unasked = left.slice(0, 20);
+      clear();
+    };
+    return { result, stop };
   }
 
   // --- Loads by elements, style sheets and workers -------------------------------------------------------------------
@@ -745,6 +752,8 @@
     "shared-worker": (url, step, cleanups) => {
       const options = { type: step.type || "classic", credentials: CORS_VALUES[step.crossorigin] || "same-origin" };
       const worker = new SharedWorker(url, options);
+      // Held until then: what nobody refers to may be collected, and its answer with it.
+      cleanups.push(() => worker.port.close());
       return workerAnswer(worker, worker.port, cleanups);
     },
     "import-scripts": (url, step, cleanups) => {

@@ -1,32 +1,47 @@
 // What the expressions of `evaluate` probes may use besides the browser's own: `frame`, `popup`, `ready`, `message`, `run`,
 // `until`, `thrown` (cases/README.md). The function stands alone: `run` sends its text to other documents, so that code
 // there has the tools as well.
-function crosscheckTools() {
+//
+// `inbox` has every message event since the document began: `heard`, those that nobody has asked for yet, and `arrived`,
+// functions that get each new one. A wait begins before its cause, wherever in an expression it stands.
+// A document that has navigated away when its message is heard may be no source any more (Firefox): then the message counts
+// for the case whose `token` stands in it, as it does in all URLs of the case.
+function crosscheckTools(inbox, token) {
   const made = [];
-  const heard = [];
   const waiting = [];
+  let ended = false;
+  // Messages that say of no window whence they come: a document that is gone when its message is heard may be of this kind.
+  const orphans = [];
+  // The windows that this expression has to do with.
+  const known = new Set();
 
-  const listen = (event) => {
-    const at = waiting.findIndex((one) => one.test(event));
-    if (at < 0) heard.push(event);
-    else waiting.splice(at, 1)[0].resolve(event);
+  const look = (event) => {
+    if (event && event.source === null) orphans.push(event);
+    for (const one of [...waiting]) {
+      const at = inbox.heard.findIndex(one.test);
+      if (at < 0) continue;
+      waiting.splice(waiting.indexOf(one), 1);
+      one.resolve(inbox.heard.splice(at, 1)[0]);
+    }
   };
-  self.addEventListener("message", listen);
+  inbox.arrived.add(look);
 
-  const hear = (test) =>
+  const names = ({ source, data }) => source === null && token !== undefined && shown(data).includes(token);
+
+  const hear = (source, test) =>
     new Promise((resolve) => {
-      const at = heard.findIndex(test);
-      if (at < 0) waiting.push({ test, resolve });
-      else resolve(heard.splice(at, 1)[0]);
+      known.add(source);
+      waiting.push({ test: (event) => (event.source === source || names(event)) && test(event), resolve });
+      look();
     });
   const readyAt = (event) => event.data && event.data.ready;
 
   // The next message from a window that is not its `ready`.
-  const message = (source) => hear((event) => event.source === source && !readyAt(event));
+  const message = (source) => hear(source, (event) => !readyAt(event));
 
   // A `remote` document in this window has run its script; with a URL: the one at this URL.
   const ready = (source, url) =>
-    hear((event) => event.source === source && (url === undefined ? Boolean(readyAt(event)) : readyAt(event) === url));
+    hear(source, (event) => (url === undefined ? Boolean(readyAt(event)) : readyAt(event) === url));
 
   // An iframe with these attributes, in the body of this document, in a task after it fired `load`: during the event, the
   // documents around it may count as still loading, and WebKit replaces entries of the history then.
@@ -36,6 +51,7 @@ function crosscheckTools() {
       for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
       element.addEventListener("load", () => setTimeout(loaded, 0, element), { once: true });
       made.push(() => element.remove());
+      element.addEventListener("load", () => known.add(element.contentWindow));
       (document.body || document.documentElement).append(element);
     });
 
@@ -43,6 +59,7 @@ function crosscheckTools() {
   const popup = async (url, name = "_blank", features = "") => {
     const opened = window.open(url, name, features);
     made.push(() => opened.close());
+    known.add(opened);
     await ready(opened);
     return opened;
   };
@@ -61,7 +78,7 @@ function crosscheckTools() {
 
   // Waits for what no event tells, such as a count of frames that another process keeps.
   const until = async (test) => {
-    while (!test()) await new Promise((resolve) => setTimeout(resolve, 4));
+    while (!ended && !test()) await new Promise((resolve) => setTimeout(resolve, 4));
   };
 
   // The name of the exception that a function throws, or null.
@@ -74,8 +91,24 @@ function crosscheckTools() {
     }
   };
 
+  // What came from its windows, or from none, and nobody asked for.
+  const unasked = () => {
+    const mine = inbox.heard.filter((event) => known.has(event.source) || names(event) || orphans.includes(event));
+    inbox.heard = inbox.heard.filter((event) => !mine.includes(event));
+    return mine.filter((event) => !readyAt(event)).map((event) => ({ origin: event.origin, data: shown(event.data).slice(0, 200) }));
+  };
+
+  const shown = (data) => {
+    try {
+      return String(typeof data === "string" ? data : JSON.stringify(data));
+    } catch (error) {
+      return String(error);
+    }
+  };
+
   const clear = () => {
-    self.removeEventListener("message", listen);
+    ended = true;
+    inbox.arrived.delete(look);
     for (const remove of made.splice(0)) {
       try {
         remove();
@@ -85,5 +118,15 @@ function crosscheckTools() {
     }
   };
 
-  return { frame, popup, ready, message, run, until, thrown, clear };
+  return { frame, popup, ready, message, run, until, thrown, unasked, clear };
+}
+
+// The inbox of this document, from now on.
+function crosscheckInbox() {
+  const inbox = { heard: [], arrived: new Set() };
+  self.addEventListener("message", (event) => {
+    inbox.heard.push(event);
+    for (const look of inbox.arrived) look(event);
+  });
+  return inbox;
 }

@@ -14,6 +14,7 @@ use crate::page::{Manner, Published, Report, add_mark, publish, reports};
 use crate::plan::{Window, order, plan};
 use crate::reasons::Messages;
 use crate::session::Session;
+use crate::slowness::Slowness;
 use crate::{Expectations, RunError};
 
 /// How long nothing at all may come from the pages before their cases count as stuck. Longer than any step may take.
@@ -68,6 +69,8 @@ pub(crate) struct Settled {
     pub(crate) log: Vec<Exchange>,
     /// What the engine said about it.
     pub(crate) reason: Option<Reason>,
+    /// By what its limits of time were multiplied, as the machine was slow.
+    pub(crate) slowness: f64,
 }
 
 /// What an attempt works with.
@@ -81,6 +84,7 @@ pub(crate) struct Setting<'s> {
     pub(crate) sets_permissions: bool,
     /// Whether the driver is asked nothing once pages that make many frames are loaded.
     pub(crate) busy_with_frames: bool,
+    pub(crate) slowness: &'s Slowness,
 }
 
 /// What is left of the session after an attempt.
@@ -124,6 +128,8 @@ struct Batch<'b> {
     cases: &'b [&'b Case],
     /// The token of each case.
     tokens: Vec<Token>,
+    /// By what the limits of time of each case are multiplied: as slow as the machine was when its page was loaded.
+    slowness: Vec<f64>,
     windows: Vec<Window>,
     /// The URL of each window that was loaded. No other one is on the stage, nor are its cases: all at once they would
     /// fill hundreds of megabytes.
@@ -158,6 +164,7 @@ impl<'b> Batch<'b> {
             setting,
             cases,
             tokens: cases.iter().map(|_| Token::random()).collect(),
+            slowness: vec![1.0; cases.len()],
             urls: vec![String::new(); windows.len()],
             window_of: HashMap::new(),
             open: windows.iter().map(|window| window.nodes.len()).collect(),
@@ -174,9 +181,12 @@ impl<'b> Batch<'b> {
     /// Puts a window and its cases on the stage. Gives where it has to be navigated to: its door, where permissions
     /// have to be set first.
     fn publish(&mut self, window: usize) -> String {
-        let Setting { stage, manner, .. } = self.setting;
+        let Setting { stage, mut manner, slowness, .. } = self.setting;
+        let slowness = slowness.factor();
+        manner.patience *= slowness;
         let mut placed = HashMap::new();
         for position in self.windows[window].nodes.iter().flat_map(|node| &node.cases) {
+            self.slowness[*position] = slowness;
             let case = self.cases[*position];
             let mut one = case.place(&self.tokens[*position]);
             add_mark(&mut one.site, &case.stated.page);
@@ -223,7 +233,6 @@ impl<'b> Batch<'b> {
         }
         let mut free: Vec<usize> = (0..tabs).rev().collect();
         let mut tab_of: HashMap<usize, usize> = HashMap::new();
-        let silence_limit = SILENCE_LIMIT * self.setting.manner.patience;
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.reset();
@@ -268,6 +277,8 @@ impl<'b> Batch<'b> {
                         return Ok(End::Lost(error));
                     }
                     self.settle(false, settle).await?;
+                    let patience = self.setting.manner.patience * self.setting.slowness.factor();
+                    let silence_limit = SILENCE_LIMIT.mul_f64(patience);
                     if last_arrival.elapsed() > silence_limit {
                         return Ok(End::Lost(format!("the pages were silent for {} seconds", silence_limit.as_secs())));
                     }
@@ -434,7 +445,7 @@ impl<'b> Batch<'b> {
             self.await_requests(position, &attempt).await;
             let log = self.setting.stage.withdraw(token);
             let reason = self.messages.reason(self.setting.reasons, token);
-            settle(Settled { position, attempt, log, reason })?;
+            settle(Settled { position, attempt, log, reason, slowness: self.slowness[position] })?;
         }
         Ok(())
     }

@@ -1,29 +1,29 @@
 //! Runs in a browser: sessions, attempts in them, and what a crash or a hang leaves to be tried again.
 
-use std::collections::HashMap;
-
 use crosscheck_cases::{Case, DocumentKind};
 use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
 use crosscheck_servers::Stage;
 
+use crate::again::{Attempts, MOST_ALONE};
 use crate::attempt::{Attempt, End, Setting, Settled, attempt};
 use crate::engine::PermissionSetting;
 use crate::guard::Guard;
 use crate::network::Network;
 use crate::page::{Manner, Spaces};
 use crate::plan::split_frames;
-use crate::record::{Observed, judged, tried_again, unobserved};
+use crate::record::{Observed, judged, unobserved};
 use crate::reference::Performer;
 use crate::run::{Results, RunError, RunOptions};
 use crate::session::{Session, Source};
+use crate::slowness::Slowness;
 use crate::{Engine, ReasonSource, SessionError, observe};
 
 /// How many sessions in a row may be lost before the environment counts as broken.
 const LOST_SESSIONS: usize = 3;
 /// Up to how many cases without a result are tried again each alone at once.
 const ALONE: usize = 24;
-/// By how much the limits of time are longer for cases that failed.
-const PATIENCE: u32 = 3;
+/// By how much the limits of time are longer for cases that are asked again.
+const PATIENCE: f64 = 3.0;
 /// How many times a case is tried that comes to no result at all.
 const ATTEMPTS: u32 = 3;
 
@@ -41,8 +41,11 @@ pub(crate) struct Browser<'r> {
     agent: AgentRecord,
     /// Sessions lost in a row without a result in between.
     lost: usize,
-    /// By how much the pages' limits of time are longer than usual.
-    patience: u32,
+    /// By what the pages' limits of time are multiplied.
+    patience: f64,
+    /// How many cases of a document run at the same time.
+    lanes: usize,
+    slowness: Slowness,
 }
 
 impl<'r> Browser<'r> {
@@ -60,8 +63,21 @@ impl<'r> Browser<'r> {
         let client = Performer::new(stage, None)?;
         let agent = AgentRecord::default();
         let network = Network::of(stage, options.cases.iter().copied());
-        let mut browser =
-            Self { options, engine, guard, source, stage, network, client, session: None, agent, lost: 0, patience: 1 };
+        let mut browser = Self {
+            options,
+            engine,
+            guard,
+            source,
+            stage,
+            network,
+            client,
+            session: None,
+            agent,
+            lost: 0,
+            patience: 1.0,
+            lanes: options.lanes,
+            slowness: Slowness::measure(),
+        };
         browser.session().await?;
         Ok(browser)
     }
@@ -79,7 +95,7 @@ impl<'r> Browser<'r> {
         }
     }
 
-    /// Runs every case once; cases that fail, a second time, to tell flaky from wrong.
+    /// Runs every case once; what is unexpected a second time, and what is in doubt then a third time, alone.
     pub(crate) async fn round(&mut self, cases: &[&'r Case], results: &mut Results<'_>) -> Result<(), RunError> {
         let (without, with): (Vec<&Case>, Vec<&Case>) =
             cases.iter().partition(|case| case.stated.page.kind == DocumentKind::None);
@@ -87,25 +103,25 @@ impl<'r> Browser<'r> {
             let observed = self.client.perform(case).await;
             results.finish(judged(case, observed, false, self.options.expectations, 1))?;
         }
-        let mut failed: HashMap<String, CaseRecord> = HashMap::new();
-        self.run_all(&with, &mut |record| match record.verdict {
-            Verdict::Fail | Verdict::Error => {
-                failed.insert(record.id.clone(), record);
-                Ok(())
-            }
-            _ => results.finish(record),
-        })
-        .await?;
-        let again: Vec<&Case> = with.iter().copied().filter(|case| failed.contains_key(&case.id)).collect();
+        let mut attempts = Attempts::default();
+        let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
+        self.run_all(&with, &mut take).await?;
         self.patience = PATIENCE;
-        let outcome = self
-            .run_all(&again, &mut |record| match failed.remove(&record.id) {
-                Some(first) => results.finish(tried_again(first, record)),
-                None => results.finish(record),
-            })
-            .await;
-        self.patience = 1;
-        outcome
+        let again = attempts.open(&with);
+        let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
+        self.run_all(&again, &mut take).await?;
+        self.lanes = 1;
+        for (position, case) in attempts.open(&again).into_iter().enumerate() {
+            if position < MOST_ALONE {
+                let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
+                self.run_all(&[case], &mut take).await?;
+            } else if let Some(settled) = attempts.settle(case) {
+                results.finish(settled)?;
+            }
+        }
+        self.patience = 1.0;
+        self.lanes = self.options.lanes;
+        Ok(())
     }
 
     /// Runs every case to a record: first those that need a cache without other entries, in a fresh session, then those
@@ -177,9 +193,10 @@ impl<'r> Browser<'r> {
             stage: self.stage,
             reasons: &engine.reasons,
             expectations: options.expectations,
-            manner: Manner { lanes: options.lanes, patience: self.patience, spaces: Spaces::of(engine, &self.network) },
+            manner: Manner { lanes: self.lanes, patience: self.patience, spaces: Spaces::of(engine, &self.network) },
             sets_permissions: matches!(engine.permissions, Some(PermissionSetting::Command)),
             busy_with_frames: engine.busy_with_frames,
+            slowness: &self.slowness,
         };
         let mut settled = vec![false; cases.len()];
         let outcome = attempt(setting, &mut session, cases, &mut |one: Settled| {
@@ -249,10 +266,10 @@ fn looks_at_script_errors(case: &Case) -> bool {
 
 /// The record of a case from what came of an attempt at it.
 fn record(options: &RunOptions<'_>, engine: &Engine, case: &Case, settled: Settled, attempts: u32) -> CaseRecord {
-    let Settled { attempt, log, reason, .. } = settled;
+    let Settled { attempt, log, reason, slowness, .. } = settled;
     // A page without a block may still have said something; only blocks have reasons.
     let reason = reason.filter(|_| attempt.blocked());
-    match attempt {
+    let record = match attempt {
         Attempt::Skipped(why) => unobserved(case, Verdict::Skipped, why, attempts),
         Attempt::Broken(why) => unobserved(case, Verdict::Error, why, attempts),
         Attempt::Observed { page, ms } => {
@@ -260,5 +277,6 @@ fn record(options: &RunOptions<'_>, engine: &Engine, case: &Case, settled: Settl
             let observed = Observed { outcome, wire, trace: Vec::new(), ms };
             judged(case, observed, engine.reasons.owed(case), options.expectations, attempts)
         }
-    }
+    };
+    CaseRecord { slowness, ..record }
 }

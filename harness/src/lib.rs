@@ -1,6 +1,7 @@
 //! The harness: it plans what has to be loaded, drives agents, joins what pages saw with what arrived at the servers,
 //! and gives verdicts. The `crosscheck` command is a thin shell over this library.
 
+mod again;
 mod attempt;
 pub mod bench;
 mod browser;
@@ -23,6 +24,7 @@ mod record;
 mod reference;
 mod run;
 mod session;
+mod slowness;
 mod terminal;
 pub mod transport;
 

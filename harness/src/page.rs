@@ -41,8 +41,8 @@ pub(crate) enum Spaces {
 pub(crate) struct Manner {
     /// How many cases of a document run at the same time.
     pub(crate) lanes: usize,
-    /// By how much the limits of time are longer than usual.
-    pub(crate) patience: u32,
+    /// By what the limits of time are multiplied.
+    pub(crate) patience: f64,
     /// What the browser knows of address spaces.
     pub(crate) spaces: Spaces,
 }
@@ -230,6 +230,7 @@ fn script(
                 "needs": cases[*position].stated.needs,
                 "steps": placed[position].steps,
                 "mark": format!("{origin}/{}{MARK_PATH}", placed[position].token),
+                "token": placed[position].token.to_string(),
             })
         })
         .collect();

@@ -1,6 +1,5 @@
 //! The reference agent: the executable standard with real requests to the real fake servers.
 
-use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +10,9 @@ use crosscheck_reports::{AgentRecord, Verdict};
 use crosscheck_servers::{Behaviour, Exchange, Stage, Token};
 use tokio::task::JoinSet;
 
+use crate::again::Attempts;
 use crate::observe;
-use crate::record::{Observed, judged, tried_again, unobserved};
+use crate::record::{Observed, judged, unobserved};
 use crate::run::{Results, RunError, RunOptions};
 use crate::transport::{TlsSetupError, Transport};
 
@@ -42,28 +42,22 @@ impl<'r> Reference<'r> {
         }
     }
 
-    /// Runs every case once; cases that fail, a second time, to tell flaky from wrong.
+    /// Runs every case once; what is unexpected a second time, and what is in doubt then a third time, alone.
     pub(crate) async fn round(&self, cases: &[&'r Case], results: &mut Results<'_>) -> Result<(), RunError> {
-        let mut failed = HashMap::new();
-        self.run_all(cases, &mut |record| match record.verdict {
-            Verdict::Fail | Verdict::Error => {
-                failed.insert(record.id.clone(), record);
-                Ok(())
-            }
-            _ => results.finish(record),
-        })
-        .await?;
-        let again: Vec<&Case> = cases.iter().copied().filter(|case| failed.contains_key(&case.id)).collect();
-        self.run_all(&again, &mut |record| match failed.remove(&record.id) {
-            Some(first) => results.finish(tried_again(first, record)),
-            None => results.finish(record),
-        })
-        .await
+        let mut attempts = Attempts::default();
+        let mut open = cases.to_vec();
+        for lanes in [self.options.lanes, self.options.lanes, 1] {
+            let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
+            self.run_all(&open, lanes, &mut take).await?;
+            open = attempts.open(&open);
+        }
+        Ok(())
     }
 
     async fn run_all(
         &self,
         cases: &[&Case],
+        lanes: usize,
         finish: &mut dyn FnMut(crosscheck_reports::CaseRecord) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
         let mut waiting: Vec<(usize, &Case)> = Vec::new();
@@ -80,7 +74,7 @@ impl<'r> Reference<'r> {
         waiting.sort_by_key(|(_, case)| is_slow(case));
         let mut running: JoinSet<(usize, Observed)> = JoinSet::new();
         loop {
-            while running.len() < self.options.lanes.max(1)
+            while running.len() < lanes.max(1)
                 && let Some((position, case)) = waiting.pop()
             {
                 let performer = self.performer.clone();

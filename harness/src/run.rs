@@ -9,7 +9,7 @@ use crosscheck_servers::{Stage, StageError};
 use crate::browser::Browser;
 use crate::guard::Guard;
 use crate::network::start_stage;
-use crate::record::merge;
+use crate::again::merge;
 use crate::reference::Reference;
 use crate::transport::TlsSetupError;
 use crate::{Engine, Expectations, JournalError, RunEvent, SessionError};

@@ -104,8 +104,20 @@ pub struct CaseRecord {
     pub attempts: u32,
     /// How long the last attempt took in the page, in milliseconds.
     pub duration_ms: f64,
+    /// By what its limits of time were multiplied, as the machine was slow then. 1 is left out.
+    #[serde(default = "ordinary", skip_serializing_if = "is_ordinary")]
+    pub slowness: f64,
     /// Where the case was written: `file:line`.
     pub source: String,
+}
+
+const fn ordinary() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_ordinary(slowness: &f64) -> bool {
+    *slowness <= ordinary()
 }
 
 /// How many cases came out how.

@@ -79,6 +79,7 @@ pub(crate) fn pass(area: &str, case: Value, wire: Vec<Exchange>) -> CaseRecord {
         trace: Packed::default(),
         attempts: 1,
         duration_ms: 14.0625,
+        slowness: 1.0,
         source: format!("cases/suite/{area}.json:12"),
     }
 }
