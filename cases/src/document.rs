@@ -114,6 +114,15 @@ impl DocumentKind {
 }
 
 impl DocumentKind {
+    /// The last part of the path at which it stands: workers are files of their own.
+    #[must_use]
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Worker | Self::SharedWorker | Self::ServiceWorker => "worker.js",
+            _ => "",
+        }
+    }
+
     /// Whether it is in a frame.
     #[must_use]
     pub const fn is_frame(self) -> bool {

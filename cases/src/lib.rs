@@ -26,6 +26,7 @@ mod reason;
 mod recording;
 mod requirement;
 mod schema;
+mod sent;
 mod source_map;
 pub mod standard;
 
@@ -49,3 +50,4 @@ pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
 pub use recording::Recording;
 pub use requirement::{Requirement, not_tested, requirement, requirements};
 pub use schema::case_file_schema;
+pub use sent::{HeaderDifference, Sent, header_differences};

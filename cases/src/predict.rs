@@ -8,6 +8,7 @@ use crosscheck_servers::{
     WebSocketAction, read_response, respond,
 };
 
+use crate::sent::{Sent, is_preflight};
 use crate::standard::{
     Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Origin, Performance, Received, SEEN,
     SocketEvent, is_load_modelled, perform,
@@ -66,16 +67,39 @@ impl Case {
     /// The outcome with an agent that does not keep these requirements.
     #[must_use]
     pub fn predict_breaking(&self, requirements: &[String]) -> Option<Prediction> {
+        let mut log = Vec::new();
+        let performance = self.perform(requirements, |message| log.push(wire_message(message)))?;
+        Some(Prediction {
+            outcome: outcome(performance.page, log, performance.blocked),
+            decisions: performance.decisions,
+        })
+    }
+
+    /// The requests that an agent sends which keeps all rules but these, with all their header lines; nothing where the
+    /// case is not modelled.
+    #[must_use]
+    pub fn predict_sent(&self, breaking: &[String]) -> Option<Vec<Sent>> {
+        let mut log: Vec<Sent> = Vec::new();
+        // The step of the last request that was no preflight.
+        let mut last = None;
+        self.perform(breaking, |message| {
+            let sent = Sent::predicted(message, last == Some(message.step));
+            if !sent.preflight {
+                last = Some(message.step);
+            }
+            log.push(sent);
+        })?;
+        Some(log)
+    }
+
+    /// Performs the case with an agent that does not keep these requirements; `log` gets every request.
+    fn perform(&self, breaking: &[String], log: impl FnMut(&Message)) -> Option<Performance> {
         self.is_predictable().ok()?;
         let placed = self.place(&fixed_token()?);
         let client = Client::of(&self.stated.page, &format!("/{}/", placed.token));
-        let machine = perform(client, placed.steps, requirements.iter().cloned());
-        let mut servers = Servers { site: placed.site, counts: HashMap::new(), log: Vec::new(), script: Vec::new() };
-        let performance = machine.run(|message| servers.answer(message));
-        Some(Prediction {
-            outcome: outcome(performance.page, servers.log, performance.blocked),
-            decisions: performance.decisions,
-        })
+        let machine = perform(client, placed.steps, breaking.iter().cloned());
+        let mut servers = Servers { site: placed.site, counts: HashMap::new(), log, script: Vec::new() };
+        Some(machine.run(|message| servers.answer(message)))
     }
 }
 
@@ -179,12 +203,10 @@ pub fn wire_message(message: &Message) -> WireMessage {
             (name, value)
         })
         .collect();
-    let preflight = message.method == *"OPTIONS"
-        && message.headers.contains("origin")
-        && message.headers.contains("access-control-request-method");
+    let method = message.method.to_string();
     WireMessage {
-        method: message.method.to_string(),
-        preflight,
+        preflight: is_preflight(&method, &message.headers),
+        method,
         url: Some(strip_tokens(message.url.as_str())),
         headers,
         body: Some(strip_tokens(&String::from_utf8_lossy(&message.body))),
@@ -193,22 +215,22 @@ pub fn wire_message(message: &Message) -> WireMessage {
 }
 
 /// The fake servers of one case, in memory.
-struct Servers {
+struct Servers<L> {
     site: Site,
     counts: HashMap<Route, Counts>,
-    log: Vec<WireMessage>,
+    /// Gets every request before it is answered.
+    log: L,
     /// What the server does on the WebSocket connection that it accepted last.
     script: Vec<WebSocketAction>,
 }
 
-impl Servers {
+impl<L: FnMut(&Message)> Servers<L> {
     fn answer(&mut self, message: Message) -> Answer {
         if let MessageKind::Conversation { send, messages } = &message.kind {
             return Answer::Conversation(converse(&self.script, send.as_deref(), *messages));
         }
-        let told = wire_message(&message);
+        (self.log)(&message);
         let Some(request) = request(message) else { return Answer::Failed(Failure::Connection) };
-        self.log.push(told);
         let found = Token::split(&request.target).and_then(|(_, path)| self.site.find(&request.origin, path));
         let Some((route, behaviour)) = found else {
             return Answer::Response(Received { status: 404, complete: true, ..Received::default() });

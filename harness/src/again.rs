@@ -147,8 +147,8 @@ mod tests {
 
     fn wrong(seen: &str) -> CaseRecord {
         let mut wrong = record(Verdict::Fail, &json!(["network-error", "basic"]));
-        wrong.differences =
-            serde_json::from_value(json!([{ "at": "page[0]", "expected": "a", "observed": seen }])).expect("differences");
+        wrong.differences = serde_json::from_value(json!([{ "at": "page[0]", "expected": "a", "observed": seen }]))
+            .expect("differences");
         wrong
     }
 

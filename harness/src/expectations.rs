@@ -1,7 +1,10 @@
-use std::collections::HashMap;
+//! Known deviations: `ci/expectations/<engine>.json`.
+
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use crosscheck_cases::{Case, Filter, Outcome};
+use crosscheck_cases::{Case, Filter, HeaderDifference, Outcome};
+use crosscheck_reports::{CaseRecord, HeaderCause};
 use serde::Deserialize;
 
 /// The known deviations of an engine: `ci/expectations/<engine>.json`.
@@ -11,17 +14,82 @@ pub struct Expectations {
     path: PathBuf,
     /// For each case the entries that speak of it, in order.
     of_case: HashMap<String, Vec<usize>>,
+    /// Whether header lines that no case states may be anything.
+    leaves_headers_open: bool,
 }
 
 /// How many broken requirements together may explain one case.
 const TOGETHER: usize = 4;
 
+/// A header line that an engine's requests have otherwise than the standard says, in whatever case.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderRule {
+    /// The header's name, in lower case.
+    pub name: String,
+    /// What is predicted: `null` for an absent line, else a text in which `*` stands for anything.
+    pub predicted: Option<String>,
+    /// What is observed instead, written likewise.
+    pub observed: Option<String>,
+    /// Whether it is so in preflights alone, or in other requests alone. Default: in both.
+    #[serde(default)]
+    pub preflight: Option<bool>,
+    /// Whether it is so in requests that follow another one of the same step, as after a redirect, or in first ones alone.
+    /// Default: in both.
+    #[serde(default)]
+    pub follows: Option<bool>,
+    /// Other header lines by which its requests are known, as they are predicted: name and value, written likewise.
+    #[serde(default)]
+    pub beside: BTreeMap<String, Option<String>>,
+}
+
+impl HeaderRule {
+    fn explains(&self, difference: &HeaderDifference) -> bool {
+        self.name == difference.name
+            && self.preflight.is_none_or(|preflight| preflight == difference.predicted.preflight)
+            && self.follows.is_none_or(|follows| follows == difference.predicted.follows)
+            && self.beside.iter().all(|(name, pattern)| {
+                is_like(pattern.as_deref(), difference.predicted.headers.get(name).map(String::as_str))
+            })
+            && is_like(self.predicted.as_deref(), difference.expected.as_deref())
+            && is_like(self.observed.as_deref(), difference.observed.as_deref())
+    }
+}
+
+/// Whether a value is what a pattern says, both absent included.
+fn is_like(pattern: Option<&str>, value: Option<&str>) -> bool {
+    match (pattern, value) {
+        (None, None) => true,
+        (Some(pattern), Some(value)) => {
+            let mut parts = pattern.split('*');
+            let Some(mut rest) = parts.next().and_then(|first| value.strip_prefix(first)) else { return false };
+            let mut parts = parts.peekable();
+            if parts.peek().is_none() {
+                return rest.is_empty();
+            }
+            while let Some(part) = parts.next() {
+                if parts.peek().is_none() {
+                    return rest.ends_with(part);
+                }
+                let Some(at) = rest.find(part) else { return false };
+                rest = &rest[at + part.len()..];
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
 /// One cause of failures.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Globs over case ids.
+    /// Globs over case ids. With `header` it may be left out: all cases.
+    #[serde(default)]
     pub cases: Vec<String>,
+    /// In place of `instead` and `breaks`: how a header line of its requests differs. The case's own verdict stays as it is.
+    #[serde(default)]
+    pub header: Option<HeaderRule>,
     /// What is observed in place of what is expected; what it leaves out may be anything.
     #[serde(default)]
     pub instead: Option<Outcome>,
@@ -76,8 +144,15 @@ impl Expectations {
             for id in entry.breaks.iter().filter(|id| crosscheck_cases::requirement(id).is_none()) {
                 mistakes.push(format!("{name}: no requirement has the id {id:?}"));
             }
-            if entry.instead.is_some() && !entry.breaks.is_empty() {
-                mistakes.push(format!("{name}: state \"instead\" or \"breaks\", not both"));
+            let ways = [entry.instead.is_some(), !entry.breaks.is_empty(), entry.header.is_some()];
+            if ways.into_iter().filter(|stated| *stated).count() > 1 {
+                mistakes.push(format!("{name}: state one of \"instead\", \"breaks\" and \"header\", not several"));
+            }
+            if entry.cases.is_empty() {
+                match &entry.header {
+                    Some(_) => entry.cases.push("**".to_owned()),
+                    None => mistakes.push(format!("{name}: state \"cases\": at least one glob over case ids")),
+                }
             }
             for glob in &entry.cases {
                 match glob.parse::<Filter>() {
@@ -118,7 +193,20 @@ impl Expectations {
                 entry.cases.join(", ")
             )]));
         }
-        Ok(Self { entries, path: path.to_owned(), of_case })
+        Ok(Self { entries, path: path.to_owned(), of_case, leaves_headers_open: false })
+    }
+
+    /// No known deviations, and nothing is expected of header lines that a case does not state: for cases whose servers,
+    /// and what they have set before, are not ours.
+    #[must_use]
+    pub fn of_stated_headers_alone() -> Self {
+        Self { leaves_headers_open: true, ..Self::default() }
+    }
+
+    /// Whether header lines that no case states may be anything.
+    #[must_use]
+    pub const fn leaves_headers_open(&self) -> bool {
+        self.leaves_headers_open
     }
 
     /// The first entry that speaks of this case.
@@ -135,11 +223,15 @@ impl Expectations {
         entries().find(|entry| entry.explains(case, observed)).or_else(|| entries().next())
     }
 
-    /// Whether an entry, alone or with others that speak of the case, says what was observed.
+    /// Whether an entry, alone or with others that speak of the case, says what was observed: then the requirements
+    /// without which the executable standard does so, none with `instead`.
     #[must_use]
-    pub fn explains(&self, entry: &Entry, case: &Case, observed: &Outcome) -> bool {
+    pub fn explanation(&self, entry: &Entry, case: &Case, observed: &Outcome) -> Option<Vec<String>> {
         if entry.explains(case, observed) {
-            return true;
+            return Some(entry.breaks.clone());
+        }
+        if entry.breaks.is_empty() {
+            return None;
         }
         // Faults add up: every combination of broken requirements that has this entry among them.
         let others: Vec<&Entry> = self
@@ -151,16 +243,47 @@ impl Expectations {
             .filter(|other| !other.breaks.is_empty())
             .take(TOGETHER)
             .collect();
-        !entry.breaks.is_empty()
-            && (0_u32..1 << others.len()).any(|chosen| {
-                let breaks: Vec<String> = others
-                    .iter()
-                    .enumerate()
-                    .filter(|(at, _)| chosen & (1 << at) != 0)
-                    .flat_map(|(_, other)| other.breaks.iter().cloned())
-                    .collect();
-                breaks.len() > 1 && is_outcome_without(&breaks, case, observed)
+        (0_u32..1 << others.len()).find_map(|chosen| {
+            let breaks: Vec<String> = others
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| chosen & (1 << at) != 0)
+                .flat_map(|(_, other)| other.breaks.iter().cloned())
+                .collect();
+            (breaks.len() > 1 && is_outcome_without(&breaks, case, observed)).then_some(breaks)
+        })
+    }
+
+    /// The entry that names how a header line of a case's request differs.
+    #[must_use]
+    pub fn of_header(&self, case: &Case, difference: &HeaderDifference) -> Option<&Entry> {
+        self.entries.iter().find(|entry| {
+            entry.header.as_ref().is_some_and(|header| header.explains(difference))
+                && entry.filters.iter().any(|filter| filter.takes(case))
+        })
+    }
+
+    /// The known deviations in header lines, each with how many of these results show it.
+    #[must_use]
+    pub fn header_causes(&self, results: &[CaseRecord]) -> Vec<HeaderCause> {
+        let stated = self.entries.iter().filter_map(|entry| Some((entry, entry.header.as_ref()?)));
+        let shows = |result: &CaseRecord, entry: &Entry, header: &HeaderRule| {
+            result.deviations.iter().any(|one| {
+                one.requires == entry.requires
+                    && one.at.ends_with(&format!(".headers.{}", header.name))
+                    && is_like(header.predicted.as_deref(), one.expected.as_deref())
+                    && is_like(header.observed.as_deref(), one.observed.as_deref())
             })
+        };
+        stated
+            .map(|(entry, header)| HeaderCause {
+                header: header.name.clone(),
+                requires: entry.requires.clone(),
+                cause: entry.cause.clone(),
+                link: entry.link.clone(),
+                cases: results.iter().filter(|result| shows(result, entry, header)).count(),
+            })
+            .collect()
     }
 
     /// The file.
@@ -175,7 +298,7 @@ fn speaking(entries: &[Entry], case: &Case) -> Vec<usize> {
     let matching: Vec<usize> = entries
         .iter()
         .enumerate()
-        .filter(|(_, entry)| entry.filters.iter().any(|filter| filter.takes(case)))
+        .filter(|(_, entry)| entry.header.is_none() && entry.filters.iter().any(|filter| filter.takes(case)))
         .map(|(at, _)| at)
         .collect();
     if let Some(plain) = matching.iter().find(|at| entries[**at].breaks.is_empty()) {
@@ -213,5 +336,30 @@ impl Entry {
             return is_outcome_without(&self.breaks, case, observed);
         }
         self.instead.as_ref().is_none_or(|instead| instead.differences_and_reason(observed).is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_header_values_take_stars_and_absence() {
+        for (pattern, value, like) in [
+            (None, None, true),
+            (None, Some("a"), false),
+            (Some("*"), None, false),
+            (Some("*"), Some(""), true),
+            (Some("a"), Some("a"), true),
+            (Some("a"), Some("ab"), false),
+            (Some("a*"), Some("ab"), true),
+            (Some("*b"), Some("ab"), true),
+            (Some("a*c*e"), Some("abcde"), true),
+            (Some("a*c*e"), Some("abde"), false),
+            (Some("https://*/~/"), Some("https://page.test/~/"), true),
+            (Some("https://*/~/"), Some("https://page.test/"), false),
+        ] {
+            assert_eq!(is_like(pattern, value), like, "{pattern:?} {value:?}");
+        }
     }
 }

@@ -124,7 +124,7 @@ pub(crate) fn publish(
         let script = std::mem::take(&mut scripts[position]);
         match node.document.kind {
             DocumentKind::Worker | DocumentKind::SharedWorker | DocumentKind::ServiceWorker => {
-                route("/worker.js", &node.document.fields(), Body::Script(script));
+                route(&format!("/{}", node.document.kind.file_name()), &node.document.fields(), Body::Script(script));
             }
             _ if node.document.kind.from_network() => {
                 route("/", &node.document.fields(), Body::Html(html(r#"src="runner.js">"#)));
@@ -189,11 +189,7 @@ fn child_config(position: usize, child: &Node, token: &Token, script: &str) -> V
     let document = &child.document;
     let mut config = json!({ "node": position, "kind": document.kind });
     if let Some(origin) = document.own_origin() {
-        let path = match document.kind {
-            DocumentKind::Worker | DocumentKind::SharedWorker | DocumentKind::ServiceWorker => "worker.js",
-            _ => "",
-        };
-        config["url"] = format!("{origin}/{token}/{path}").into();
+        config["url"] = format!("{origin}/{token}/{}", document.kind.file_name()).into();
     }
     match document.kind {
         DocumentKind::Srcdoc | DocumentKind::Data | DocumentKind::Blob => {

@@ -24,6 +24,7 @@ pub(crate) fn unobserved(case: &Case, verdict: Verdict, why: String, attempts: u
         case: Arc::clone(&case.stated),
         observed: Packed::default(),
         differences: Vec::new(),
+        deviations: Vec::new(),
         wire: Packed::default(),
         trace: Packed::default(),
         attempts,
@@ -53,13 +54,14 @@ pub(crate) fn judged(
     attempts: u32,
 ) -> CaseRecord {
     let Observed { mut outcome, wire, trace, ms } = observed;
-    let Judgement { verdict, differences, note, link } = judge(case, &outcome, owes, expectations);
+    let Judgement { verdict, differences, deviations, note, link } = judge(case, &outcome, &wire, owes, expectations);
     observe::trim(&mut outcome, &case.stated.then);
     CaseRecord {
         note,
         link,
         observed: Packed::new(&Some(outcome)),
         differences,
+        deviations,
         wire: Packed::new(&wire),
         trace: Packed::new(&trace),
         duration_ms: ms,

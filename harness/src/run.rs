@@ -3,13 +3,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crosscheck_cases::{Case, Suite};
-use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary};
+use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, HeaderCause, RunRecord, SuiteRecord, Summary};
 use crosscheck_servers::{Stage, StageError};
 
+use crate::again::merge;
 use crate::browser::Browser;
 use crate::guard::Guard;
 use crate::network::start_stage;
-use crate::again::merge;
 use crate::reference::Reference;
 use crate::transport::TlsSetupError;
 use crate::{Engine, Expectations, JournalError, RunEvent, SessionError};
@@ -162,6 +162,18 @@ fn record(
 ) -> RunRecord {
     let results: Vec<CaseRecord> = options.cases.iter().filter_map(|case| records.remove(&case.id)).collect();
     let summary = Summary::count(&results, requests, duration_ms);
+    let (headers, idle): (Vec<HeaderCause>, Vec<HeaderCause>) =
+        options.expectations.header_causes(&results).into_iter().partition(|cause| cause.cases > 0);
+    // A part of the suite says nothing about entries for the rest.
+    let is_whole = results.len() == options.suite.cases.len();
+    let warnings = idle
+        .iter()
+        .filter(|_| is_whole)
+        .map(|cause| {
+            let path = options.expectations.path().display();
+            format!("{path}: the entry for the header {} explains nothing ({}): take it out", cause.header, cause.cause)
+        })
+        .collect();
     RunRecord {
         format: FORMAT,
         suite: SuiteRecord {
@@ -173,9 +185,10 @@ fn record(
         agent,
         started: timestamp(started),
         duration_ms,
+        headers,
         results,
         summary,
-        warnings: Vec::new(),
+        warnings,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crosscheck_cases::{Difference, Grade, Outcome, reason_class};
 
-use crate::{CaseRecord, Verdict};
+use crate::text::count_of;
+use crate::{CaseRecord, RunRecord, Verdict};
 
 /// `page[0].status: expected 200, observed 0`.
 pub(crate) fn difference_line(difference: &Difference) -> String {
@@ -29,6 +30,13 @@ pub(crate) fn reason_line(observed: &Outcome) -> Option<String> {
     }
 }
 
+/// How header lines of an agent's requests deviate in known ways, in one line; nothing where they do not.
+pub(crate) fn header_line(run: &RunRecord) -> Option<String> {
+    let cases = run.results.iter().filter(|result| !result.deviations.is_empty()).count();
+    let (causes, cases) = (count_of(run.headers.len(), "known cause"), count_of(cases, "case"));
+    (!run.headers.is_empty()).then(|| format!("header lines of requests differ by {causes}, in {cases}"))
+}
+
 /// What is wrong with a result, in one line; nothing where all is as it should be.
 pub(crate) fn what_happened(result: &CaseRecord) -> String {
     let difference = result.differences.first().map(difference_line);
@@ -53,6 +61,7 @@ pub(crate) const fn verdict_meaning(verdict: Verdict) -> &'static str {
         Verdict::Known => "Not as expected; the expectations name the cause.",
         Verdict::Fixed => "As expected now, although the expectations say otherwise.",
         Verdict::Flaky => "Came out differently in several attempts.",
+        Verdict::Differs => "Not as stated; the standards leave open what comes out.",
         Verdict::Skipped => "Not run.",
         Verdict::Error => "The harness could not tell.",
     }
@@ -61,7 +70,8 @@ pub(crate) const fn verdict_meaning(verdict: Verdict) -> &'static str {
 /// What somebody should do about a verdict; nothing where nobody has to do anything.
 pub(crate) const fn what_to_do(verdict: Verdict) -> Option<&'static str> {
     match verdict {
-        Verdict::Pass | Verdict::Known | Verdict::Skipped => None,
+        Verdict::Pass | Verdict::Known | Verdict::Differs | Verdict::Skipped => None,
+
         Verdict::Fail => Some(
             "Find out whether the agent, the case or the standard is wrong. If it is the agent, report the bug and add an \
              entry with its link to the expectations.",

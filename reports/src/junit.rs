@@ -8,7 +8,7 @@ use crate::{CaseRecord, RunRecord, Verdict};
 
 /// The results in the JUnit format that CI systems read: a test suite for each agent and area, a test case for each case.
 ///
-/// `fail`, `fixed` and `flaky` are failures, `error` is an error, `skipped` and `known` are skipped; each with what
+/// `fail`, `fixed` and `flaky` are failures, `error` is an error, `skipped`, `known` and `differs` are skipped; each with what
 /// happened and, where somebody has to act, what to do. Characters that XML forbids are written as `\u{0}`.
 ///
 /// # Errors
@@ -59,10 +59,10 @@ fn case(run: &RunRecord, result: &CaseRecord) -> TestCase {
 fn status(result: &CaseRecord) -> TestCaseStatus {
     let kind = match result.verdict {
         Verdict::Pass => return TestCaseStatus::success(),
-        Verdict::Known | Verdict::Skipped => {
+        Verdict::Known | Verdict::Differs | Verdict::Skipped => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(visible(result.note.as_deref().unwrap_or(verdict_meaning(result.verdict))));
-            if result.verdict == Verdict::Known {
+            if result.verdict != Verdict::Skipped {
                 status.set_description(description(result));
             }
             return status;

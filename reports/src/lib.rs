@@ -28,7 +28,7 @@ pub use junit::render_junit;
 pub use markdown::render_markdown;
 pub use packed::Packed;
 pub use read::{ReadError, read_run, read_runs};
-pub use record::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary};
+pub use record::{AgentRecord, CaseRecord, FORMAT, HeaderCause, HeaderDeviation, RunRecord, SuiteRecord, Summary};
 pub use schema::run_schema;
 pub use table::render_table;
 pub use verdict::Verdict;

@@ -129,7 +129,8 @@ fn known_deviations(out: &mut String, runs: &[RunRecord]) {
             }
         }
     }
-    if causes.is_empty() {
+    let headers: Vec<_> = runs.iter().flat_map(|run| run.headers.iter().map(move |one| (run, one))).collect();
+    if causes.is_empty() && headers.is_empty() {
         return;
     }
     out.push_str("\n## Known deviations\n\n| agent | cases | cause |\n|---|--:|---|\n");
@@ -137,6 +138,11 @@ fn known_deviations(out: &mut String, runs: &[RunRecord]) {
         let link = link.map(|link| format!(" ({})", linked(link))).unwrap_or_default();
         let note = escape(&shortened(note, LINE));
         let _ = writeln!(out, "| {} | {} | {note}{link} |", escape(label(run)), grouped(count as u64));
+    }
+    for (run, one) in headers {
+        let link = one.link.as_deref().map(|link| format!(" ({})", linked(link))).unwrap_or_default();
+        let note = escape(&shortened(&format!("{} of requests: {}", one.header, one.cause), LINE));
+        let _ = writeln!(out, "| {} | {} | {note}{link} |", escape(label(run)), grouped(one.cases as u64));
     }
 }
 

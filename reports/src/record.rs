@@ -27,6 +27,9 @@ pub struct RunRecord {
     pub results: Vec<CaseRecord>,
     /// The sums.
     pub summary: Summary,
+    /// Known deviations in header lines of requests, which leave the verdicts of their cases as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderCause>,
     /// What is wrong with the run itself and no case's fault, such as an expectation that matches nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -94,6 +97,10 @@ pub struct CaseRecord {
     /// Where observed and expected differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
+    /// Header lines of its requests that are not what the standard says, each as a known deviation of the agent tells. They
+    /// leave the verdict as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deviations: Vec<HeaderDeviation>,
     /// What the servers received, as it arrived, tokens included.
     #[serde(default, skip_serializing_if = "Packed::is_default")]
     pub wire: Packed<Vec<Exchange>>,
@@ -118,6 +125,37 @@ const fn ordinary() -> f64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_ordinary(slowness: &f64) -> bool {
     *slowness <= ordinary()
+}
+
+/// A header line that is not what the standard says, as a known deviation of the agent tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeaderDeviation {
+    /// Where: `wire[1].headers.origin`.
+    pub at: String,
+    /// The predicted value, with tokens as `~`; nothing where the line must be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// The observed value, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<String>,
+    /// The requirement that is not kept.
+    pub requires: String,
+}
+
+/// A known deviation in header lines, with how many cases it was seen in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeaderCause {
+    /// The header's name, in lower case.
+    pub header: String,
+    /// The requirement that is not kept.
+    pub requires: String,
+    /// Why the agent does so.
+    pub cause: String,
+    /// The upstream bug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// In how many cases.
+    pub cases: usize,
 }
 
 /// How many cases came out how.

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::explain::{reason_line, what_happened};
+use crate::explain::{header_line, reason_line, what_happened};
 use crate::text::{count_of, grouped, shortened, visible};
 use crate::{RunRecord, Verdict};
 
@@ -41,6 +41,13 @@ pub fn render_table(runs: &[RunRecord]) -> String {
     }
     if unexpected.len() > LISTED {
         let _ = writeln!(out, "\nand {} more", grouped((unexpected.len() - LISTED) as u64));
+    }
+    let deviating = runs.iter().filter_map(|run| Some((run, header_line(run)?)));
+    for (index, (run, text)) in deviating.enumerate() {
+        if index == 0 {
+            out.push('\n');
+        }
+        line(&mut out, 0, &format!("known  {}  {text}", visible(&run.agent.name)));
     }
     let warnings = runs.iter().flat_map(|run| run.warnings.iter().map(move |warning| (run, warning)));
     for (index, (run, warning)) in warnings.enumerate() {

@@ -17,6 +17,8 @@ pub enum Verdict {
     Fixed,
     /// Different verdicts in several attempts.
     Flaky,
+    /// Not as stated, where the standards leave open what comes out: told, and nobody's fault.
+    Differs,
     /// Not run, for a stated reason.
     Skipped,
     /// The harness could not tell. Never counted as a pass.
@@ -25,8 +27,8 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, in the order of reports.
-    pub const ALL: [Self; 7] =
-        [Self::Pass, Self::Fail, Self::Known, Self::Fixed, Self::Flaky, Self::Skipped, Self::Error];
+    pub const ALL: [Self; 8] =
+        [Self::Pass, Self::Fail, Self::Known, Self::Fixed, Self::Flaky, Self::Differs, Self::Skipped, Self::Error];
 
     /// The name in records and reports.
     #[must_use]
@@ -37,6 +39,7 @@ impl Verdict {
             Self::Known => "known",
             Self::Fixed => "fixed",
             Self::Flaky => "flaky",
+            Self::Differs => "differs",
             Self::Skipped => "skipped",
             Self::Error => "error",
         }
@@ -51,6 +54,7 @@ impl Verdict {
             Self::Known => "≈",
             Self::Fixed => "↑",
             Self::Flaky => "±",
+            Self::Differs => "≠",
             Self::Skipped => "–",
             Self::Error => "!",
         }
@@ -61,7 +65,7 @@ impl Verdict {
     pub const fn is_unexpected(self) -> bool {
         match self {
             Self::Fail | Self::Fixed | Self::Flaky | Self::Error => true,
-            Self::Pass | Self::Known | Self::Skipped => false,
+            Self::Pass | Self::Known | Self::Differs | Self::Skipped => false,
         }
     }
 }

@@ -52,7 +52,10 @@ impl Client {
     pub fn of(document: &Document, path: &str) -> Self {
         let parent = document.within.as_deref().map(|within| Self::of(within, path));
         let own = document.active_origin();
-        let url = document.origin.as_deref().and_then(|origin| Url::parse(&format!("{origin}{path}")).ok());
+        let url = document
+            .origin
+            .as_deref()
+            .and_then(|origin| Url::parse(&format!("{origin}{path}{}", document.kind.file_name())).ok());
         let header = |name: &str| document.fields().get(name).map(|value| value.decode().into_owned());
         let inherits = matches!(
             document.kind,

@@ -18,7 +18,7 @@ use super::origin::{Origin, registrable_domain};
 use super::preflight_cache::{Key, PreflightCache};
 use super::redirect_fetch::Location;
 use super::referrer::referer;
-use super::request::{Credentials, Mode, Redirect, Referrer, Request, Tainting};
+use super::request::{Credentials, Destination, Mode, Redirect, Referrer, Request, Tainting};
 use super::safelist::is_safelisted_method;
 use super::trace::Trace;
 use crate::ResponseType;
@@ -180,7 +180,7 @@ impl UserAgent {
         request.states_target_space = request.target_space.is_some();
         request.target_space = target_space(&mut self.trace, request); // lna: fetch 1
         if !request.headers.contains("accept") && self.trace.rule("fetch.fetching.12.1", true) {
-            request.headers.push("Accept", "*/*");
+            request.headers.push("Accept", default_accept(request.destination));
         }
         let mut response = self.main_fetch(request).await?;
         if response.kind != ResponseType::Opaqueredirect {
@@ -559,6 +559,20 @@ fn trim_values(trace: &mut Trace, headers: &mut Fields) {
             .iter()
             .map(|(name, value)| (name.clone(), trim(value.as_bytes(), is_tab_or_space).into()))
             .collect();
+    }
+}
+
+/// *Fetch*, step 12.3: what the user agent should accept, by the destination.
+const fn default_accept(destination: Destination) -> &'static str {
+    match destination {
+        Destination::Image => "image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
+        Destination::Style => "text/css,*/*;q=0.1",
+        Destination::Empty
+        | Destination::Script
+        | Destination::Font
+        | Destination::Audio
+        | Destination::Video
+        | Destination::Track => "*/*",
     }
 }
 

@@ -137,7 +137,7 @@ async fn replay(
     servers.dedup();
     let engine = engine.reaching(&servers).ok_or_else(|| ConfirmError::NoWay(engine.label.clone()))?;
     let suite = Suite { cases, ..Suite::default() };
-    let expectations = Expectations::default();
+    let expectations = Expectations::of_stated_headers_alone();
     let options = RunOptions {
         agent: Agent::Browser { engine: &engine, webdriver: None, guard },
         suite: &suite,

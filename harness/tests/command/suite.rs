@@ -1,8 +1,11 @@
-//! The whole suite in every browser: each verdict is a pass, a known deviation with its cause, or a skip with its reason.
+//! The whole suite in every browser: each verdict is a pass, a known deviation with its cause, a skip with its reason, or information
+//! that differs.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::support::{Bench, available, root, stderr};
+use crosscheck_cases::Level;
+use crosscheck_reports::Verdict;
 use rstest::rstest;
 
 /// The suite is a load for the whole machine, so the browsers run it one after another.
@@ -55,11 +58,12 @@ fn every_case_comes_out_as_expected(#[case] engine: &str) {
     assert!(record.results.len() >= 300, "{} cases", record.results.len());
     for result in &record.results {
         match result.verdict {
-            crosscheck_reports::Verdict::Known | crosscheck_reports::Verdict::Skipped => {
-                assert!(result.note.is_some(), "{} says no cause", result.id);
+            Verdict::Known | Verdict::Skipped => assert!(result.note.is_some(), "{} says no cause", result.id),
+            Verdict::Differs => assert_eq!(result.level, Level::Information, "{}", result.id),
+            Verdict::Pass => {}
+            Verdict::Fail | Verdict::Fixed | Verdict::Flaky | Verdict::Error => {
+                panic!("{}: {}", result.id, result.verdict)
             }
-            crosscheck_reports::Verdict::Pass => {}
-            other => panic!("{}: {other}", result.id),
         }
     }
     bench.assert_clean();

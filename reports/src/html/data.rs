@@ -195,6 +195,7 @@ const fn letter(verdict: Verdict) -> char {
         Verdict::Known => 'k',
         Verdict::Fixed => 'x',
         Verdict::Flaky => 'y',
+        Verdict::Differs => 'd',
         Verdict::Skipped => 's',
         Verdict::Error => 'e',
     }

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use crate::explain::header_line;
 use crate::text::{count_of, duration, grouped, visible};
 use crate::{RunRecord, Verdict};
 
@@ -122,6 +123,7 @@ impl Agent {
             ("Requests", format!("{}, {rate}", grouped(run.summary.requests))),
             ("Suite", suite),
             ("Reasons", agent.reasons.clone()),
+            ("Requests' headers", header_line(run).unwrap_or_default()),
         ];
         let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
         let setting = [agent.platform.clone(), moment(&run.started), duration(run.duration_ms)];
