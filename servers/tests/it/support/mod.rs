@@ -1,5 +1,4 @@
 //! A stage and a client that sees every byte, for the tests of the network shell.
-#![allow(dead_code, reason = "each test file uses a part of this")]
 
 pub(crate) mod client;
 

@@ -1,9 +1,9 @@
 //! HTTP/2 over TLS.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::Fixture;
+use crate::support::client::tls;
 use bytes::Bytes;
 use crosscheck_servers::{Ended, Limits, Protocol, StageConfig};
 use http_body_util::{BodyExt as _, Full};
@@ -11,8 +11,6 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::Fixture;
-use support::client::tls;
 
 const HOST: &str = "h2.api.test";
 

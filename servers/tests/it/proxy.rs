@@ -1,11 +1,9 @@
 //! A browser that has the stage as its proxy.
 
-mod support;
-
+use crate::support::client::tls;
+use crate::support::{Fixture, expect, rest};
 use crosscheck_servers::Ended;
 use serde_json::json;
-use support::client::tls;
-use support::{Fixture, expect, rest};
 use tokio::io::AsyncWriteExt as _;
 
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
@@ -66,7 +64,7 @@ async fn tunnels_in_tunnels_have_an_end() {
     let (answer, _) = {
         let mut stream = fixture.connect().await;
         fixture.say(&mut stream, &connect.repeat(20)).await;
-        support::until_end(&mut stream).await
+        crate::support::until_end(&mut stream).await
     };
     assert!(answer.matches("established").count() < 20);
 }

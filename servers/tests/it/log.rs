@@ -1,12 +1,10 @@
 //! The wire log: order, snapshots, watchers, waiting, and the life of a stage.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{DEADLINE, Fixture, expect, rest, site, until_end};
 use crosscheck_servers::{Behaviour, Ended, Route, Stage, StageConfig, Token};
 use serde_json::json;
-use support::{DEADLINE, Fixture, expect, rest, site, until_end};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;

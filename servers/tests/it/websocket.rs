@@ -1,11 +1,9 @@
 //! WebSocket: the handshake and the scripts.
 
-mod support;
-
+use crate::support::{Fixture, expect};
 use crosscheck_servers::Ended;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use support::{Fixture, expect};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -108,7 +106,7 @@ async fn a_tunnel_carries_websockets_with_and_without_tls() {
         if scheme == "ws" {
             echoes(tokio_tungstenite::client_async(url, stream).await.expect("a connection").0).await;
         } else {
-            let stream = support::client::tls(stream, "api.test", &[b"http/1.1"]).await;
+            let stream = crate::support::client::tls(stream, "api.test", &[b"http/1.1"]).await;
             echoes(tokio_tungstenite::client_async(url, stream).await.expect("a connection").0).await;
         }
     }

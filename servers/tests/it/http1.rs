@@ -1,11 +1,9 @@
 //! HTTP/1.1, byte for byte.
 
-mod support;
-
+use crate::support::{Fixture, expect, rest};
 use crosscheck_servers::{Ended, Protocol, Stage, StageConfig};
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::{Fixture, expect, rest};
 use tokio::io::AsyncWriteExt as _;
 
 const GET: &str = "GET /~/ HTTP/1.1\r\nHost: api.test\r\n\r\n";

@@ -1,13 +1,11 @@
 //! What the stage refuses, and how.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Fixture, until_end};
 use crosscheck_servers::{Ended, Limits, Site, StageConfig};
 use rstest::rstest;
 use serde_json::json;
-use support::{Fixture, until_end};
 use tokio::io::AsyncWriteExt as _;
 
 async fn fixture(limits: Limits) -> Fixture {

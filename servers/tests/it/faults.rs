@@ -1,14 +1,12 @@
 //! Every fault, as the client sees it.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::client::tls;
+use crate::support::{Fixture, until_end};
 use crosscheck_servers::Ended;
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::client::tls;
-use support::{Fixture, until_end};
 use tokio::io::AsyncWriteExt as _;
 
 const GET: &str = "GET /~/ HTTP/1.1\r\nHost: api.test\r\n\r\n";

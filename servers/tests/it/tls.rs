@@ -1,11 +1,9 @@
 //! TLS: certificates for whatever host is asked for, and the choice of the HTTP version.
 
-mod support;
-
+use crate::support::client::{certificate_of, tls};
+use crate::support::{Fixture, rest};
 use rstest::rstest;
 use serde_json::json;
-use support::client::{certificate_of, tls};
-use support::{Fixture, rest};
 use tokio::io::AsyncWriteExt as _;
 
 const BOTH: &[&[u8]] = &[b"h2", b"http/1.1"];
@@ -71,7 +69,7 @@ async fn a_broken_handshake_ends_only_its_connection() {
     let fixture = Fixture::new(&[("http://api.test/", json!({}))]).await;
     let mut broken = fixture.connect().await;
     broken.write_all(b"\x16\x03\x01\x00\x05hello").await.expect("sent");
-    let (_, _) = support::until_end(&mut broken).await;
+    let (_, _) = crate::support::until_end(&mut broken).await;
     let answer = fixture.talk("GET /~/ HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n").await;
     assert!(answer.ends_with("hello"), "{answer:?}");
 }

@@ -1,14 +1,12 @@
 //! Whatever bytes arrive, in whatever pieces: the stage answers or closes, and never panics.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Fixture, site, until_end};
 use crosscheck_servers::{Ended, Limits, Stage, StageConfig};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use support::{Fixture, site, until_end};
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::Runtime;
 
