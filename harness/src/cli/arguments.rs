@@ -3,9 +3,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const SUITE: &str = "cases/suite";
-const EXPECTATIONS: &str = "ci/expectations";
-const JOBS: u16 = 16;
+pub(crate) const SUITE: &str = "cases/suite";
+pub(crate) const EXPECTATIONS: &str = "ci/expectations";
+pub(crate) const JOBS: u16 = 16;
+pub(crate) const BIND: &str = "127.0.0.1:0";
 
 /// A conformance suite for the web's cross-origin rules
 #[derive(Debug, Parser)]
@@ -73,6 +74,9 @@ pub(crate) struct RunArguments {
     /// Run only part I of N of the cases
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
+    /// Only what came out unexpected in the runs in this folder, by agent
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub(crate) again: Option<PathBuf>,
     /// Go on with a run that was cut off, from the journal in --out
     #[arg(long)]
     pub(crate) resume: bool,
@@ -80,7 +84,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "URL")]
     pub(crate) webdriver: Option<String>,
     /// The address of the fake servers; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    #[arg(long, default_value = BIND, value_name = "ADDR")]
     pub(crate) bind: SocketAddr,
     /// The folder with the known deviations, <agent>.json
     #[arg(long, default_value = EXPECTATIONS, value_name = "DIR")]
@@ -371,6 +375,15 @@ pub(crate) struct BenchArguments {
 }
 
 impl RunArguments {
+    /// What chose the cases, for the record; empty for all.
+    pub(crate) fn chosen_by(&self) -> String {
+        let filter = &self.selection.filter;
+        match &self.again {
+            Some(folder) => format!("{filter} --again {}", folder.display()).trim_start().to_owned(),
+            None => filter.clone(),
+        }
+    }
+
     /// A run of the cases beside a benchmark; its records go nowhere.
     pub(crate) fn of_bench(bench: &BenchArguments, out: PathBuf) -> Self {
         Self {
@@ -380,6 +393,7 @@ impl RunArguments {
             repeat: 1,
             jobs: bench.jobs,
             shard: None,
+            again: None,
             resume: false,
             webdriver: None,
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -5,6 +5,7 @@ macro_rules! say {
     };
 }
 
+mod again;
 mod arguments;
 mod bench;
 mod coverage;

@@ -1,17 +1,27 @@
+use std::cell::RefCell;
+use std::path::Path;
+
 use crosscheck::guard::Guard;
 use crosscheck::{Agent, Engine, Expectations, Journal, RunError, RunEvent, RunOptions, discover};
-use crosscheck_cases::Suite;
+use crosscheck_cases::{Case, Suite};
 use crosscheck_reports::RunRecord;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::again::{self, Unexpected};
 use super::arguments::RunArguments;
-use super::progress::Progress;
+use super::progress::{BEAT, Progress};
 use super::{Ended, Failure};
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
     let prepared = Prepared::load(&arguments)?;
-    let agents = agents(&arguments)?;
+    let mut agents = agents(&arguments)?;
+    if let Some(unexpected) = &prepared.unexpected {
+        agents.retain(|agent| unexpected.concerns(agent.name()));
+        if agents.is_empty() {
+            return Err(Failure::Usage("nothing is unexpected in the runs of these agents".to_owned()));
+        }
+    }
     if arguments.webdriver.is_some() && !matches!(agents.as_slice(), [Chosen::Browser(_)]) {
         return Err(Failure::Usage("--webdriver goes with exactly one --agent, a browser".to_owned()));
     }
@@ -22,6 +32,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
         true => Some(guard()?),
         false => None,
     };
+    announce(&agents, &prepared, arguments.repeat);
     let mut records = Vec::new();
     let mut failed: Option<Failure> = None;
     for (chosen, expectations) in agents.iter().zip(&expectations) {
@@ -31,7 +42,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
             }
             _ => Agent::Reference { broken: None },
         };
-        match run_agent(chosen.name(), agent, expectations, &arguments, &prepared, &mut interrupts).await {
+        match run_agent(chosen, agent, expectations, &arguments, &prepared, &mut interrupts).await {
             Ok(record) => records.push(record),
             Err(failure @ Failure::Interrupted(_)) => {
                 failed = Some(failure);
@@ -48,8 +59,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
         guard.finish().await;
     }
     if !records.is_empty() {
+        eprintln!("Writing the reports.");
         let page = super::report::all(&arguments.out, &records)?;
-        say!("\nThe report: {}", page.display());
+        if let Some(command) = again::command(&arguments, &records) {
+            say!("\nJust what was unexpected, once more:\n\n    {command}");
+        }
+        say!("\nThe report: {}", link(&page));
     }
     match failed {
         Some(failure @ Failure::Interrupted(_)) => Err(failure),
@@ -66,7 +81,8 @@ pub(crate) async fn one(engine: &Engine, arguments: &RunArguments, guard: &Guard
     let prepared = Prepared::load(arguments)?;
     let expectations = prepared.expectations(arguments, &engine.name)?;
     let agent = Agent::Browser { engine, webdriver: None, guard };
-    run_agent(&engine.name, agent, &expectations, arguments, &prepared, &mut Interrupts::take()?).await
+    let chosen = Chosen::Browser(Box::new(engine.clone()));
+    run_agent(&chosen, agent, &expectations, arguments, &prepared, &mut Interrupts::take()?).await
 }
 
 /// The guard of a run.
@@ -76,10 +92,34 @@ pub(crate) fn guard() -> Result<Guard, Failure> {
     Guard::start(&program).map_err(|error| Failure::Environment(format!("the run's guard cannot be started: {error}")))
 }
 
+/// Says what comes, and roughly how long it takes.
+fn announce(agents: &[Chosen], prepared: &Prepared, rounds: u32) {
+    /// About what each engine's whole suite comes to on two cores that have nothing else to do.
+    const CASES_IN_A_MINUTE: usize = 12_000;
+    let browsers = agents.iter().filter(|agent| matches!(agent, Chosen::Browser(_)));
+    let cases: usize = browsers.map(|agent| prepared.cases(agent.name()).len()).sum();
+    let minutes = (cases * rounds as usize).div_ceil(CASES_IN_A_MINUTE);
+    let labels: Vec<&str> = agents.iter().map(Chosen::label).collect();
+    let time = match minutes {
+        0 | 1 => "this takes about a minute or less on two idle cores".to_owned(),
+        minutes => format!("this takes about {minutes} minutes on two idle cores"),
+    };
+    let order = if agents.len() > 1 { ", one after another" } else { "" };
+    eprintln!("Running the suite in {}{order}: {time}.", labels.join(", "));
+}
+
+/// A path as a link that a terminal or a CI system makes clickable.
+fn link(page: &Path) -> String {
+    let link = page.canonicalize().ok().and_then(|path| url::Url::from_file_path(path).ok());
+    link.map_or_else(|| page.display().to_string(), String::from)
+}
+
 /// The suite, and the positions of the cases to run.
 struct Prepared {
     suite: Suite,
     chosen: Vec<usize>,
+    /// With `--again`: what each agent has to run of them.
+    unexpected: Option<Unexpected>,
 }
 
 impl Prepared {
@@ -94,7 +134,14 @@ impl Prepared {
         if chosen.is_empty() {
             return Err(Failure::Usage(format!("no case matches the filter {:?}", arguments.selection.filter)));
         }
-        Ok(Self { suite, chosen })
+        let unexpected = arguments.again.as_deref().map(Unexpected::read).transpose()?;
+        Ok(Self { suite, chosen, unexpected })
+    }
+
+    /// The cases that an agent has to run.
+    fn cases(&self, agent: &str) -> Vec<&Case> {
+        let cases = self.chosen.iter().map(|position| &self.suite.cases[*position]);
+        cases.filter(|case| self.unexpected.as_ref().is_none_or(|again| again.has(agent, &case.id))).collect()
     }
 
     fn expectations(&self, arguments: &RunArguments, agent: &str) -> Result<Expectations, Failure> {
@@ -156,21 +203,21 @@ fn agents(arguments: &RunArguments) -> Result<Vec<Chosen>, Failure> {
 }
 
 async fn run_agent(
-    name: &str,
+    chosen: &Chosen,
     agent: Agent<'_>,
     expectations: &Expectations,
     arguments: &RunArguments,
     prepared: &Prepared,
     interrupts: &mut Interrupts,
 ) -> Result<RunRecord, Failure> {
-    let folder = arguments.out.join(name);
+    let folder = arguments.out.join(chosen.name());
     let (mut journal, finished) = Journal::open(&folder, arguments.resume)?;
-    let mut progress = Progress::new();
+    let progress = RefCell::new(Progress::new(chosen.label()));
     let options = RunOptions {
         agent,
         suite: &prepared.suite,
-        cases: prepared.chosen.iter().map(|position| &prepared.suite.cases[*position]).collect(),
-        filter: arguments.selection.filter.clone(),
+        cases: prepared.cases(chosen.name()),
+        filter: arguments.chosen_by(),
         expectations,
         repeat: arguments.repeat,
         lanes: arguments.jobs.into(),
@@ -178,17 +225,24 @@ async fn run_agent(
         finished,
     };
     let mut listen = |event: &RunEvent| {
-        progress.event(event);
+        progress.borrow_mut().event(event);
         match event {
             RunEvent::Finished(record) => journal.write(record).map_err(RunError::from),
             RunEvent::Started { .. } | RunEvent::Round(_) | RunEvent::Ran(_) => Ok(()),
         }
     };
-    let record = tokio::select! {
-        record = crosscheck::run(options, &mut listen) => record,
-        () = interrupts.wait() => Err(RunError::Interrupted),
+    let record = {
+        let mut run = std::pin::pin!(crosscheck::run(options, &mut listen));
+        let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + BEAT, BEAT);
+        loop {
+            tokio::select! {
+                record = &mut run => break record,
+                () = interrupts.wait() => break Err(RunError::Interrupted),
+                _ = beat.tick() => progress.borrow().beat(),
+            }
+        }
     };
-    progress.end();
+    progress.borrow().end();
     let record = record?;
     super::report::write_json(&folder.join("run.json"), &record)?;
     Ok(record)

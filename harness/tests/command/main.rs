@@ -4,6 +4,7 @@ mod explain;
 mod faults;
 mod reference;
 mod runs;
+mod scripts;
 mod server;
 mod suite;
 mod support;

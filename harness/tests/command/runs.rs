@@ -169,6 +169,62 @@ fn a_run_writes_every_report() {
     assert!(table.contains("reference") && table.contains("index.html"), "{table}");
 }
 
+/// The command that a run prints, typed in, runs just what was unexpected, and leaves the report of the whole run alone.
+#[test]
+fn what_was_unexpected_can_be_run_again_by_the_command_that_is_printed() {
+    let mut wrong = sound_case("wrong");
+    wrong["given"]["https://api.other.test/"] = json!({});
+    let bench = Bench::with_cases(json!([sound_case("a"), wrong, sound_case("b")]));
+    let output = bench.run(&["--agent", "reference", "--jobs", "3"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let command = said.lines().find(|line| line.contains("--again")).expect("a command").trim();
+    for _ in 0..2 {
+        let again = std::process::Command::new("sh")
+            .args(["-c", command])
+            .current_dir(bench.folder.path())
+            .env("TMPDIR", bench.path("tmp"))
+            .output()
+            .expect("it starts");
+        assert_eq!(again.status.code(), Some(1), "{command}: {}", stderr(&again));
+        let record = crosscheck_reports::read_run(&bench.path("out/again")).expect("a run record");
+        assert_eq!(record.results.iter().map(|result| result.id.as_str()).collect::<Vec<_>>(), ["sample/wrong"]);
+        assert_eq!(record.suite.filter, "--again out");
+    }
+    assert_eq!(bench.record("reference").results.len(), 3);
+    // It was put right: nothing is printed any more, and there is nothing to run again.
+    bench.write("suite/sample.json", &{
+        let text = std::fs::read_to_string(bench.path("suite/sample.json")).expect("a file");
+        let mut file: Value = serde_json::from_str(&text).expect("JSON");
+        file["cases"][1] = sound_case("wrong");
+        file.to_string()
+    });
+    let output = bench.run(&["--agent", "reference"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("--again"));
+    let nothing = bench.run(&["--agent", "reference", "--again", "out"]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(stderr(&nothing).contains("nothing is unexpected in the runs in out"), "{}", stderr(&nothing));
+}
+
+#[test]
+fn a_run_says_what_comes_and_ends_with_a_link() {
+    let bench = Bench::with_cases(json!([sound_case("a")]));
+    let output = bench.run(&["--agent", "reference"]);
+    let said = stderr(&output);
+    let lines = [
+        "Running the suite in Reference: this takes about a minute",
+        "Reference is starting",
+        "1 cases",
+        "Writing the reports",
+    ];
+    let found: Vec<Option<usize>> = lines.iter().map(|line| said.find(line)).collect();
+    assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{said}");
+    let last = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
+    let page = bench.path("out/index.html").canonicalize().expect("a report");
+    assert_eq!(last, format!("The report: file://{}", page.display()));
+}
+
 #[test]
 fn a_webdriver_that_runs_already_is_used() {
     if !available("chromium") {
