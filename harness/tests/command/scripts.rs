@@ -78,3 +78,20 @@ fn what_is_missing_is_installed_for_all_to_see() {
         assert!(said.contains(part), "{said}");
     }
 }
+
+#[test]
+fn a_test_run_takes_no_other_arguments() {
+    let bench = machine(&["cargo"]);
+    let output = script(&bench, "ci/test", &["--fast"]);
+    assert_eq!((output.status.code(), stderr(&output).trim()), (Some(2), "usage: ci/test [--quick]"));
+}
+
+#[test]
+fn every_script_is_explained() {
+    let readme = std::fs::read_to_string(root().join("ci/README.md")).expect("a file");
+    for entry in std::fs::read_dir(root().join("ci")).expect("a folder").flatten() {
+        let is_program = entry.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
+        let name = format!("`ci/{}`", entry.file_name().to_string_lossy());
+        assert!(!is_program || readme.contains(&name), "ci/README.md does not explain {name}");
+    }
+}
