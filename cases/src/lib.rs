@@ -7,6 +7,7 @@
 
 mod address_space;
 mod case;
+mod caught;
 mod deserialize_all;
 mod document;
 mod fault;
@@ -32,6 +33,7 @@ pub mod standard;
 
 pub use address_space::{HostsOfSpace, address_spaces, is_placed, space_of_host};
 pub use case::{Case, CaseFile, Level, Stated};
+pub use caught::{Reach, reach};
 pub use document::{Document, DocumentKind, PermissionState, Permissions};
 pub use fault::{Fault, Faults};
 pub use feature::{Feature, feature, features};

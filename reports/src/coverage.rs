@@ -1,8 +1,10 @@
+//! How much of the standards the suite tests, requirement by requirement.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use askama::Template;
-use crosscheck_cases::{Cover, Requirement, Suite, not_tested, requirements, standard};
+use crosscheck_cases::{Cover, Reach, Requirement, Suite, not_tested, reach, requirements, standard};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -39,6 +41,11 @@ pub struct RequirementCoverage {
     /// Why it is not modelled, where that is written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_modelled: Option<String>,
+    /// How well it is tested.
+    pub standing: Standing,
+    /// A case that fails where the rule is not kept, as an agent without it shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tested_by: Option<String>,
     /// Cases that name it and state their outcome by hand.
     pub by_hand: usize,
     /// Generated cases whose predicted outcome rests on it.
@@ -50,6 +57,20 @@ pub struct RequirementCoverage {
     pub proven: BTreeMap<String, usize>,
 }
 
+/// How well a requirement is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// A case fails where the rule is not kept: an agent of the executable standard without it shows that.
+    Tested,
+    /// Hand-written cases name it, and no agent can leave it out to show that they would fail.
+    Named,
+    /// Cases pass through it, and none fails without it.
+    PassedThrough,
+    /// No case has to do with it.
+    None,
+}
+
 /// The sums of an area.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AreaCoverage {
@@ -59,12 +80,14 @@ pub struct AreaCoverage {
     pub browser: usize,
     /// Of these, how many the executable standard decides.
     pub modelled: usize,
-    /// Of these, how many a hand-written case names.
-    pub by_hand: usize,
-    /// Of these, how many a generated case rests on.
-    pub generated: usize,
-    /// Of these, how many have any case.
+    /// Of these, how many are tested: a case fails where the rule is not kept.
     pub tested: usize,
+    /// Of these, how many a hand-written case names, and no agent can leave out.
+    pub named: usize,
+    /// Of these, how many cases pass through, without a case that fails without the rule.
+    pub passed_through: usize,
+    /// Of these, how many have no case.
+    pub none: usize,
     /// Of these, how many a passed case of every agent proves.
     pub proven: usize,
 }
@@ -112,10 +135,20 @@ impl Coverage {
                 *proven.entry(id).or_default().entry(run.agent.name.clone()).or_default() += 1;
             }
         }
+        let reach = reach(&suite.cases);
         let count = |counts: &HashMap<&str, usize>, id: &str| counts.get(id).copied().unwrap_or_default();
         let requirements: Vec<RequirementCoverage> = requirements()
             .iter()
             .map(|requirement: &Requirement| RequirementCoverage {
+                standing: standing(
+                    reach.get(requirement.id.as_str()),
+                    count(&by_hand, &requirement.id),
+                    count(&generated, &requirement.id),
+                ),
+                tested_by: reach
+                    .get(requirement.id.as_str())
+                    .and_then(|reach| reach.caught_by)
+                    .map(|case| case.id.clone()),
                 id: requirement.id.clone(),
                 area: requirement.area.clone(),
                 who: requirement.who.clone(),
@@ -146,6 +179,18 @@ impl RequirementCoverage {
     }
 }
 
+/// How well a requirement is tested, by what cases reach of it and by how many name it or rest on it.
+fn standing(reach: Option<&Reach<'_>>, by_hand: usize, generated: usize) -> Standing {
+    match reach {
+        Some(Reach { caught_by: Some(_), .. }) => Standing::Tested,
+        // No agent can leave it out, or leaving it out shows in nothing that is predicted: scripts may show it.
+        _ if by_hand > 0 => Standing::Named,
+        Some(Reach { reached: 1.., .. }) => Standing::PassedThrough,
+        _ if generated > 0 => Standing::PassedThrough,
+        _ => Standing::None,
+    }
+}
+
 fn areas(requirements: &[RequirementCoverage], agents: usize) -> Vec<AreaCoverage> {
     let mut areas: Vec<AreaCoverage> = Vec::new();
     for row in requirements.iter().filter(|row| row.who == "browser") {
@@ -156,9 +201,10 @@ fn areas(requirements: &[RequirementCoverage], agents: usize) -> Vec<AreaCoverag
         let area = &mut areas[at];
         area.browser += 1;
         area.modelled += usize::from(row.modelled);
-        area.by_hand += usize::from(row.by_hand > 0);
-        area.generated += usize::from(row.generated > 0);
-        area.tested += usize::from(row.by_hand > 0 || row.generated > 0);
+        area.tested += usize::from(row.standing == Standing::Tested);
+        area.named += usize::from(row.standing == Standing::Named);
+        area.passed_through += usize::from(row.standing == Standing::PassedThrough);
+        area.none += usize::from(row.standing == Standing::None);
         area.proven += usize::from(row.is_proven_by(agents));
     }
     areas
@@ -170,8 +216,8 @@ pub fn render_coverage_table(coverage: &Coverage) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{:<24} {:>8} {:>9} {:>8} {:>10} {:>7} {:>7}",
-        "area", "browser", "modelled", "by hand", "generated", "tested", "proven"
+        "{:<24} {:>8} {:>9} {:>7} {:>6} {:>14} {:>5} {:>7}",
+        "area", "browser", "modelled", "tested", "named", "passed through", "none", "proven"
     );
     let total =
         coverage.areas.iter().fold(AreaCoverage { area: "all".to_owned(), ..AreaCoverage::default() }, |sum, area| {
@@ -179,20 +225,32 @@ pub fn render_coverage_table(coverage: &Coverage) -> String {
                 area: sum.area,
                 browser: sum.browser + area.browser,
                 modelled: sum.modelled + area.modelled,
-                by_hand: sum.by_hand + area.by_hand,
-                generated: sum.generated + area.generated,
                 tested: sum.tested + area.tested,
+                named: sum.named + area.named,
+                passed_through: sum.passed_through + area.passed_through,
+                none: sum.none + area.none,
                 proven: sum.proven + area.proven,
             }
         });
     for area in coverage.areas.iter().chain([&total]) {
         let _ = writeln!(
             out,
-            "{:<24} {:>8} {:>9} {:>8} {:>10} {:>7} {:>7}",
-            area.area, area.browser, area.modelled, area.by_hand, area.generated, area.tested, area.proven
+            "{:<24} {:>8} {:>9} {:>7} {:>6} {:>14} {:>5} {:>7}",
+            area.area,
+            area.browser,
+            area.modelled,
+            area.tested,
+            area.named,
+            area.passed_through,
+            area.none,
+            area.proven
         );
     }
-    out.push_str("\nThe figures are requirements that a browser has to keep; \"proven\" ones have a passed case in every run given.\n");
+    out.push_str(
+        "\nThe figures are requirements that a browser has to keep. Tested: a case fails where the rule is not kept, as a wrong\n\
+         agent shows. Named: a hand-written case names it, and no wrong agent can leave it out. Passed through: cases follow\n\
+         it, and none fails without it. Proven: it has a passed case in every run given.\n",
+    );
     if !coverage.pairs.is_empty() {
         out.push_str("\nMatrices that cover all pairs of values:\n");
     }

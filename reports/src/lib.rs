@@ -21,7 +21,7 @@ mod verdict;
 
 pub use by_hand::{curl, curl_expected, javascript};
 pub use coverage::{
-    AreaCoverage, Coverage, PairsCoverage, RequirementCoverage, render_coverage_html, render_coverage_table,
+    AreaCoverage, Coverage, PairsCoverage, RequirementCoverage, Standing, render_coverage_html, render_coverage_table,
 };
 pub use html::{render_html, write_html};
 pub use junit::render_junit;

@@ -1,12 +1,12 @@
 //! The executable standard agrees with every hand-written expectation.
 
-use crate::support::{SUITE, all_agree, stated_as_far_as_predicted};
+use crate::support::{SUITE, all_agree};
 
 /// Holds each hand-written case against its prediction: what they disagree in, or nothing.
 fn comparisons() -> impl Iterator<Item = Option<String>> {
     SUITE.cases.iter().filter(|case| !case.predicted).filter_map(|case| {
         let predicted = case.predict()?.outcome;
-        let stated = stated_as_far_as_predicted(case, &predicted);
+        let stated = case.stated_as_far_as(&predicted);
         let differences = stated.differences_and_reason(&predicted);
         let lines = differences
             .iter()

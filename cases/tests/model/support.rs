@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crosscheck_cases::standard::Decided;
-use crosscheck_cases::{Case, Outcome, Probe, Suite, requirement};
+use crosscheck_cases::{Case, Probe, Suite, requirement};
 use serde_json::Value;
 
 /// The project's own suite.
@@ -43,16 +43,6 @@ pub(crate) fn scripts_give(ids: &[&str], least: usize, predict: impl Fn(&Case, &
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(predicted >= least, "only {predicted} cases were predicted");
-}
-
-/// What a case states, without what the model leaves open of a load: what scripts throw or find when they look, and how
-/// long a sound is.
-pub(crate) fn stated_as_far_as_predicted(case: &Case, predicted: &Outcome) -> Outcome {
-    let mut stated = case.stated.then.clone();
-    for (seen, said) in stated.page.iter_mut().zip(&predicted.page) {
-        seen.seen.retain(|name, _| said.seen.contains_key(name));
-    }
-    stated
 }
 
 /// Every comparison finds nothing to disagree in, and there are more of them than this: fewer, and the model has ceased

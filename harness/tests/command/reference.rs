@@ -23,7 +23,7 @@ fn every_case_passes_in_the_reference_agent() {
         match result.verdict {
             Verdict::Pass => {}
             Verdict::Skipped => assert!(result.note.is_some(), "{} says no cause", result.id),
-            Verdict::Fail | Verdict::Known | Verdict::Fixed | Verdict::Flaky | Verdict::Error => {
+            Verdict::Fail | Verdict::Known | Verdict::Fixed | Verdict::Flaky | Verdict::Differs | Verdict::Error => {
                 panic!("{}: {}", result.id, result.verdict)
             }
         }
