@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crosscheck_servers::{
     Behaviour, Body, Counts, Fault, Fields, Framing, Message as Reply, Protocol, Request, Response, Route, Site, Token,
-    WebSocketAction, read_response, respond,
+    WebSocketAction, ends_with_head, read_response, respond,
 };
 
 use crate::sent::{Sent, is_preflight};
@@ -268,7 +268,7 @@ fn received(reply: Reply, request: &Request, took: Duration) -> Answer {
 }
 
 fn response_received(request: &Request, response: Response, took: Duration, complete: bool) -> Received {
-    let has_no_body = request.method == *"HEAD" || matches!(response.status, 100..200 | 204 | 304);
+    let has_no_body = request.method == *"HEAD" || ends_with_head(response.status);
     let mut headers: Fields = response.headers;
     let pauses = u32::try_from(response.body.len().saturating_sub(1)).unwrap_or(u32::MAX);
     let took = took.saturating_add(response.pause.saturating_mul(pauses));

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Body, ByteString, Fields};
+use crate::{Body, ByteString, Fields, status};
 
 /// What a fake server answers. Every member may be left out: `{}` is a 200 with the text `hello` and no CORS header.
 ///
@@ -14,9 +14,9 @@ use crate::{Body, ByteString, Fields};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Behaviour {
-    /// The status code, 100 to 599. Default: 200.
-    #[serde(deserialize_with = "status")]
-    #[schemars(range(min = 100, max = 599))]
+    /// The status, 0 to 999; over HTTP/1 three digits. HTTP/2 carries none below 200. Default: 200.
+    #[serde(deserialize_with = "status::deserialize")]
+    #[schemars(range(min = 0, max = 999))]
     pub status: u16,
     /// The reason phrase. Default: the registered one of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,14 +68,6 @@ pub struct Behaviour {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
-    let status = u16::deserialize(deserializer)?;
-    if (100..=599).contains(&status) {
-        return Ok(status);
-    }
-    Err(de::Error::invalid_value(Unexpected::Unsigned(status.into()), &"a status code from 100 to 599"))
 }
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -227,8 +219,10 @@ pub enum Fault {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WebSocketAnswer {
-    /// The status: with any other than 101 the lines of the handshake are just lines, and nothing is upgraded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The status, 0 to 999: with any other than 101 the lines of the handshake are just lines, and nothing is
+    /// upgraded.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "status::deserialize_some")]
+    #[schemars(range(min = 0, max = 999))]
     pub status: Option<u16>,
     /// Names of lines of the handshake that are left out, in any letter case.
     #[serde(skip_serializing_if = "Vec::is_empty")]

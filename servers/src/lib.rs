@@ -21,6 +21,7 @@ mod schema;
 mod site;
 mod stage;
 
+mod status;
 pub use behaviour::{
     Behaviour, Condition, Cookie, Fault, HeaderTest, Length, RequestCount, Rule, WebSocketAccept, WebSocketAction,
     WebSocketAnswer,
@@ -36,3 +37,4 @@ pub use respond::{Counts, respond};
 pub use schema::behaviour_schema;
 pub use site::{Route, Site, Token, TokenError};
 pub use stage::{Limits, Stage, StageConfig, StageError, TlsError};
+pub use status::{STATUS, ends_with_head, is_interim};

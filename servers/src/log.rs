@@ -37,7 +37,7 @@ pub struct Exchange {
 /// Status and headers of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplyHead {
-    /// The status code.
+    /// The status.
     pub status: u16,
     /// The header lines in the order in which they were sent.
     pub headers: Fields,

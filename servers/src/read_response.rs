@@ -1,11 +1,11 @@
 //! Reading an HTTP/1.1 response, as a client does. (RFC 9112)
 
-use crate::{ByteString, Fields};
+use crate::{ByteString, Fields, ends_with_head, is_interim, status};
 
 /// A response as a client reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadResponse {
-    /// The status code, 100 to 599.
+    /// The status, 0 to 999; no interim one but 101.
     pub status: u16,
     /// The reason phrase.
     pub reason: ByteString,
@@ -48,7 +48,7 @@ pub fn read_response(bytes: &[u8], is_head: bool, ended: bool) -> Reading {
             return if ended { Reading::Malformed } else { Reading::More };
         };
         from += length;
-        if status < 200 && status != 101 {
+        if is_interim(status) && status != 101 {
             continue;
         }
         let Ok(framing) = Framing::of(status, &headers, is_head) else { return Reading::Malformed };
@@ -128,7 +128,7 @@ const PREFIX: &[u8] = b"HTTP/1.";
 fn read_status_line(line: &[u8]) -> Option<(bool, u16, ByteString)> {
     let [minor, b' ', rest @ ..] = line.strip_prefix(PREFIX)? else { return None };
     let (status, rest) = rest.split_at_checked(3)?;
-    let status = std::str::from_utf8(status).ok()?.parse().ok().filter(|status| (100..600).contains(status))?;
+    let status = status::from_digits(status)?;
     let reason = match rest {
         [] => rest,
         [b' ', reason @ ..] => reason,
@@ -179,7 +179,7 @@ enum Framing {
 impl Framing {
     /// RFC 9112, 6.3.
     fn of(status: u16, headers: &Fields, is_head: bool) -> Result<Self, ()> {
-        if is_head || status < 200 || status == 204 || status == 304 {
+        if is_head || ends_with_head(status) {
             return Ok(Self::None);
         }
         if let Some(codings) = headers.get("transfer-encoding") {
@@ -250,7 +250,13 @@ mod tests {
             ("HTTP/1.1 204 No Content\r\n\r\nhello", done(204, "", true)),
             ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", done(200, "", true)),
             ("HTTP/1.1 101 Switching Protocols\r\n\r\n", done(101, "", true)),
-            ("HTTP/1.1 600 Beyond\r\n\r\n", None),
+            ("HTTP/1.1 600 Beyond\r\nContent-Length: 5\r\n\r\nhello", done(600, "hello", true)),
+            ("HTTP/1.1 999\r\n\r\nhello", done(999, "hello", true)),
+            ("HTTP/1.1 099 Below\r\nContent-Length: 5\r\n\r\nhello", done(99, "hello", true)),
+            ("HTTP/1.1 000 \r\n\r\nhello", done(0, "hello", true)),
+            ("HTTP/1.1 99 Below\r\n\r\n", None),
+            ("HTTP/1.1 1000 Beyond\r\n\r\n", None),
+            ("HTTP/1.1 +20 OK\r\n\r\n", None),
             ("HTTP/1.1 200 OK\r\nX Y: 1\r\n\r\n", None),
             ("HTTP/1.1 200 OK\r\nX : 1\r\n\r\n", None),
             ("HTTP/1.1 200 OK\r\nX\r\n\r\n", None),

@@ -29,7 +29,7 @@ pub enum Message {
 /// An HTTP response, with nothing left to decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The status code, 100 to 599.
+    /// The status, 0 to 999.
     pub status: u16,
     /// The reason phrase; empty where there is none.
     pub reason: ByteString,

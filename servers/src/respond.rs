@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 use crate::behaviour::DEFAULT_STATUS;
 use crate::{
     Behaviour, Body, ByteString, Condition, Fields, Framing, HeaderTest, Length, Message, Reply, Request, RequestCount,
-    Response, Token, WebSocketAccept, WebSocketAction, WebSocketAnswer,
+    Response, Token, WebSocketAccept, WebSocketAction, WebSocketAnswer, ends_with_head,
 };
 
 /// How many requests a route has had so far, the present one included.
@@ -133,8 +133,7 @@ fn response(behaviour: &Behaviour, filler: &Filler<'_>) -> Response {
     };
     let mut body = content.pieces(|text| filler.fill(text));
     let size = body.iter().map(|piece| piece.len() as u64).sum();
-    // RFC 9110, 6.4.1: no body for these statuses, nor in answer to HEAD.
-    let bodiless = status < 200 || status == 204 || status == 304;
+    let bodiless = ends_with_head(status);
     let in_pieces = matches!(content, Body::Pieces(_) | Body::Events(_));
     let framing = match behaviour.length {
         Length::True if bodiless => Framing::None,

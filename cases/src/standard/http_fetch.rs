@@ -1,6 +1,6 @@
 //! Fetch, *HTTP fetch* and *HTTP-network-or-cache fetch*.
 
-use crosscheck_servers::{ByteString, Fields};
+use crosscheck_servers::{ByteString, Fields, is_interim};
 use std::borrow::Cow;
 
 use super::cookies::{CookieRequest, SameSiteMode, is_same_site};
@@ -500,7 +500,8 @@ impl UserAgent {
         if !before {
             self.check_address_space(request)?;
         }
-        if received.status == 101 && request.mode != Mode::WebSocket && self.trace.rule("fetch.network.8.5.5", true) {
+        let is_upgrade = received.status == 101 && request.mode == Mode::WebSocket;
+        if is_interim(received.status) && !is_upgrade && self.trace.rule("fetch.network.8.5.5", true) {
             return Err(NetworkError::new("malformed-response", "fetch.network.8.5.5"));
         }
         if received.headers.contains("set-cookie") {

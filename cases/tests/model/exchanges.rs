@@ -480,3 +480,23 @@ fn a_handshake_that_is_wrong_twice_tells_both_classes() {
     assert_eq!(refused(&lines), (Some("websocket-protocol"), None));
     assert_eq!(refused(&lines[..2]), (Some("websocket-protocol"), Some("websocket-handshake")));
 }
+
+#[test]
+fn a_status_is_any_number_to_999_and_an_interim_one_ends_nothing() {
+    let step = json!({"fetch": "https://page.test/"});
+    for (status, class) in [
+        (0, None),
+        (99, None),
+        (100, Some("malformed-response")),
+        (101, Some("malformed-response")),
+        (103, Some("malformed-response")),
+        (199, Some("malformed-response")),
+        (200, None),
+        (599, None),
+        (600, None),
+        (999, None),
+    ] {
+        let blocked = exchange(page(), &step, &[], &[answer(status, &[])]).blocked;
+        assert_eq!(blocked.and_then(|error| error.class), class, "{status}");
+    }
+}

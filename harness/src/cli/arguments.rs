@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use crosscheck_servers::{STATUS, is_interim};
 
 pub(crate) const SUITE: &str = "cases/suite";
 pub(crate) const EXPECTATIONS: &str = "ci/expectations";
@@ -161,13 +162,13 @@ pub(crate) struct ExplainArguments {
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) response: Vec<String>,
     /// The status of the response [default: 200]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(200..=599))]
+    #[arg(long, value_parser = status)]
     pub(crate) status: Option<u16>,
     /// A header line of the answer to the preflight; may be repeated
     #[arg(long, value_name = "NAME: VALUE")]
     pub(crate) preflight_response: Vec<String>,
     /// The status of the answer to the preflight [default: 204]
-    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(200..=599))]
+    #[arg(long, value_name = "STATUS", value_parser = status)]
     pub(crate) preflight_status: Option<u16>,
     /// Also send requests to the server that may change something (other than GET, HEAD and OPTIONS)
     #[arg(long = "unsafe")]
@@ -405,6 +406,20 @@ impl RunArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
+/// The status of a response that no other one follows.
+fn status(text: &str) -> Result<u16, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let status = text.parse().ok().filter(|status| digits && STATUS.contains(status));
+    let status = status.ok_or_else(|| {
+        let (least, greatest) = (STATUS.start(), STATUS.end());
+        format!("a status is an integer from {least} to {greatest}")
+    })?;
+    match is_interim(status) {
+        true => Err(format!("{status} is the status of an interim response: state that of the one that follows it")),
+        false => Ok(status),
+    }
+}
+
     Table,
     /// For programs
     Json,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use crosscheck_servers::STATUS;
 use miette::Diagnostic;
 use regex::Regex;
 use serde::Deserialize;
@@ -91,10 +92,10 @@ impl Entry {
         find(&self.request.headers, name)
     }
 
-    /// The status of the response, where there was one.
+    /// The status of the response, where there was one; browsers write 0 for none.
     pub(super) fn status(&self) -> Option<u16> {
         let status = self.response.as_ref()?.status;
-        u16::try_from(status).ok().filter(|status| (100..600).contains(status))
+        u16::try_from(status).ok().filter(|status| *status > 0 && STATUS.contains(status))
     }
 
     /// What Chromium says went wrong.

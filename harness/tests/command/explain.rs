@@ -70,6 +70,8 @@ fn outcome(diagnosis: &Value) -> Value {
        json!(["undecided", null, null, null]))]
 #[case(&["--method", "TRACE", "--status", "200"], json!(["refused", false, null, null]))]
 fn headers_are_explained(#[case] arguments: &[&str], #[case] expected: Value) {
+#[case(&["--status", "600", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
+#[case(&["--status", "99", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
     assert_eq!(outcome(&diagnosis(&[&API, arguments].concat())), expected, "{arguments:?}");
 }
 
@@ -105,7 +107,9 @@ fn the_example_in_the_readme_is_what_the_command_says() {
 #[case(&["--response", "Content-Length: 5", "--response", "Transfer-Encoding: chunked"], "contradicts itself")]
 #[case(&["--status", "200", "--preflight-status", "204"], "sends no preflight here: GET and all its headers are")]
 #[case(&["--response", "A: 1", "--har", "a.har"], "cannot be used with")]
-#[case(&["--status", "99"], "99 is not in 200..=599")]
+#[case(&["--status", "1000"], "a status is an integer from 0 to 999")]
+#[case(&["--status=-1"], "a status is an integer from 0 to 999")]
+#[case(&["--status", "103"], "103 is the status of an interim response")]
 fn contradictions_are_refused(#[case] arguments: &[&str], #[case] message: &str) {
     let output = explain(&[&PAGE[..], &API, arguments].concat());
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stdout(&output));

@@ -1,6 +1,6 @@
 use std::io::Write as _;
 
-use crate::{ByteString, Fields, Framing, Response};
+use crate::{ByteString, Fields, Framing, Response, ends_with_head, is_interim};
 
 /// A response with everything decided that goes over an HTTP/1 connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Framed {
         let mut headers = response.headers.clone();
         let framed_by_hand = headers.contains("content-length") || headers.contains("transfer-encoding");
         let status = response.status;
-        let bodiless = is_head || status < 200 || status == 204 || status == 304;
+        let bodiless = is_head || ends_with_head(status);
         let length: u64 = response.body.iter().map(|piece| piece.len() as u64).sum();
         let mut chunked = false;
         let wrong = match response.framing {
@@ -43,7 +43,7 @@ impl Framed {
                 true
             }
         };
-        let close_after = (wrong && !bodiless) || status < 200 || response.framing == Framing::Close;
+        let close_after = (wrong && !bodiless) || is_interim(status) || response.framing == Framing::Close;
         Self { headers, chunked, close_after }
     }
 

@@ -26,6 +26,11 @@ async fn answered(behaviour: Value, request: &str) -> String {
 #[case::unregistered_status(
     json!({"status": 599, "body": null}), "HTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n"
 )]
+#[case::status_of_two_digits_is_written_with_three(
+    json!({"status": 99, "body": "x", "headers": [["Content-Type", "a/b"]]}),
+    "HTTP/1.1 099 \r\nContent-Type: a/b\r\nContent-Length: 1\r\n\r\nx"
+)]
+#[case::greatest_status(json!({"status": 999, "body": null}), "HTTP/1.1 999 \r\nContent-Length: 0\r\n\r\n")]
 #[case::informational_status_as_the_last(json!({"status": 103, "body": null}), "HTTP/1.1 103 Early Hints\r\n\r\n")]
 #[case::no_content(json!({"status": 204, "body": null}), "HTTP/1.1 204 No Content\r\n\r\n")]
 #[case::reason(json!({"reason": "Fine\u{e9}", "body": null}), "HTTP/1.1 200 Fine\u{e9}\r\nContent-Length: 0\r\n\r\n")]

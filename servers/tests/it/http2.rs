@@ -56,6 +56,7 @@ async fn fetch(fixture: &Fixture, method: &str, body: &str) -> Result<(u16, Vec<
     json!({"status": 599, "headers": [["X-B", "1"], ["x-b", "2"], ["Connection", "close"]], "body": null}),
     599, &["x-b: 1", "x-b: 2", "content-length: 0"], ""
 )]
+#[case::greatest_status(json!({"status": 999, "body": null}), 999, &["content-length: 0"], "")]
 #[case::pieces(
     json!({"headers": [["Content-Type", "a/b"]], "body": {"pieces": ["ab", "", "c"]}, "pause-ms": 1}),
     200, &["content-type: a/b"], "abc"
