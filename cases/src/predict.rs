@@ -256,6 +256,11 @@ fn request(message: Message) -> Option<Request> {
 /// What a client makes of a reply.
 fn received(reply: Reply, request: &Request, took: Duration) -> Answer {
     match reply {
+        // Lines that frame the body by hand may contradict each other, and then it is no response.
+        Reply::Response(response) if is_framed_by_hand(&response.headers) => {
+            let is_head = request.method == *"HEAD";
+            Answer::read(&read_response(&response.http1(is_head), is_head, true), took)
+        }
         Reply::Response(response) => Answer::Response(response_received(request, response, took, true)),
         Reply::WebSocket(response, _) => Answer::Response(response_received(request, response, took, true)),
         Reply::Verbatim(bytes) => Answer::read(&read_response(bytes.as_bytes(), request.method == *"HEAD", true), took),
@@ -265,6 +270,10 @@ fn received(reply: Reply, request: &Request, took: Duration) -> Answer {
         Reply::Fault(Fault::NeverAnswer, _) => Answer::Never,
         Reply::Fault(Fault::Reset | Fault::Close | Fault::ResetInHeaders, _) => Answer::Failed(Failure::Connection),
     }
+}
+
+fn is_framed_by_hand(headers: &Fields) -> bool {
+    headers.contains("content-length") || headers.contains("transfer-encoding")
 }
 
 fn response_received(request: &Request, response: Response, took: Duration, complete: bool) -> Received {

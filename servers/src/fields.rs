@@ -87,6 +87,35 @@ impl<'a> IntoIterator for &'a Fields {
     }
 }
 
+/// A byte of a token. (RFC 9110, 5.6.2)
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// Whether this can be the name of a header. (RFC 9110, 5.1)
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
+}
+
+/// Whether this can be the value of a header, with whatever else may be wrong with it. (Fetch,
+/// [header value](https://fetch.spec.whatwg.org/#header-value); RFC 9110, 5.5)
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    memchr::memchr3(0, b'\r', b'\n', bytes).is_none()
+}
+
+/// Optional whitespace. (RFC 9110, 5.6.3)
+pub(crate) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Without optional whitespace at either end.
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|byte| !is_blank(*byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_blank(*byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@
 mod behaviour;
 mod body;
 mod byte_string;
+mod content_length;
 mod fields;
 mod log;
 mod read_response;
@@ -20,14 +21,15 @@ mod respond;
 mod schema;
 mod site;
 mod stage;
-
 mod status;
+
 pub use behaviour::{
     Behaviour, Condition, Cookie, Fault, HeaderTest, Length, RequestCount, Rule, WebSocketAccept, WebSocketAction,
     WebSocketAnswer,
 };
 pub use body::{Body, Event, File};
 pub use byte_string::{ByteString, ByteStringError};
+pub use content_length::{LengthError, content_length};
 pub use fields::Fields;
 pub use log::{Ended, Exchange, ReplyHead};
 pub use read_response::{ReadResponse, Reading, read_response};

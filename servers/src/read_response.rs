@@ -1,6 +1,7 @@
 //! Reading an HTTP/1.1 response, as a client does. (RFC 9112)
 
-use crate::{ByteString, Fields, ends_with_head, is_interim, status};
+use crate::fields::{is_blank, is_token, is_value, trim};
+use crate::{ByteString, Fields, content_length, ends_with_head, is_interim, status};
 
 /// A response as a client reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ fn head(bytes: &[u8]) -> Option<Option<Head>> {
             return Some(Some(Head { status, reason, headers, length: lines.at, http10 }));
         }
         // A folded value, with each fold as one space. (RFC 9112, 5.2)
-        if is_blank(line.first()?) {
+        if is_blank(*line.first()?) {
             let (_, value) = headers.last_mut()?;
             let more = trim(line);
             if !value.is_empty() && !more.is_empty() {
@@ -114,7 +115,7 @@ fn head(bytes: &[u8]) -> Option<Option<Head>> {
         let colon = line.iter().position(|byte| *byte == b':')?;
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
         // A value may hold any byte but these; what else is wrong with it is for others to judge. (RFC 9110, 5.5)
-        if name.is_empty() || !name.iter().all(is_token_byte) || value.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+        if !is_token(name) || !is_value(value) {
             return None;
         }
         headers.push((name.into(), value.to_vec()));
@@ -134,7 +135,7 @@ fn read_status_line(line: &[u8]) -> Option<(bool, u16, ByteString)> {
         [b' ', reason @ ..] => reason,
         _ => return None,
     };
-    let valid = minor.is_ascii_digit() && !reason.iter().any(|byte| matches!(byte, 0 | b'\r'));
+    let valid = minor.is_ascii_digit() && is_value(reason);
     valid.then(|| (*minor == b'0', status, reason.into()))
 }
 
@@ -155,20 +156,6 @@ impl<'b> Iterator for Lines<'b> {
     }
 }
 
-const fn is_blank(byte: &u8) -> bool {
-    matches!(*byte, b' ' | b'\t')
-}
-
-fn is_token_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
-}
-
-fn trim(bytes: &[u8]) -> &[u8] {
-    let start = bytes.iter().position(|byte| !is_blank(byte)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
-    &bytes[start..end]
-}
-
 enum Framing {
     None,
     Length(usize),
@@ -186,15 +173,8 @@ impl Framing {
             let last = codings.decode().rsplit(',').next().unwrap_or_default().trim().to_ascii_lowercase();
             return Ok(if last == "chunked" { Self::Chunked } else { Self::Close });
         }
-        let mut lengths =
-            headers.all("content-length").map(|value| value.decode().trim().parse::<usize>().map_err(drop));
-        match lengths.next() {
-            None => Ok(Self::Close),
-            Some(first) => {
-                let first = first?;
-                if lengths.any(|other| other != Ok(first)) { Err(()) } else { Ok(Self::Length(first)) }
-            }
-        }
+        let length = content_length(headers).map_err(drop)?;
+        Ok(length.map_or(Self::Close, |length| Self::Length(usize::try_from(length).unwrap_or(usize::MAX))))
     }
 }
 
@@ -244,6 +224,10 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", done(200, "hello", false)),
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", done(200, "hello", true)),
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello", None),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello!", done(200, "hello", true)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5, 4\r\n\r\nhello", None),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", None),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello", done(200, "hello", false)),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", done(200, "hello", true)),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n", done(200, "hello", false)),
             ("HTTP/1.1 200 OK\r\n\r\nhello", done(200, "hello", true)),

@@ -85,14 +85,17 @@ impl FromStr for Origin {
     }
 }
 
+/// A port: digits, and no sign. (RFC 3986, 3.2.3)
+fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl Origin {
     /// The origin of a scheme and the `host` or `host:port` of a Host header; nothing where that is malformed.
     #[must_use]
     pub fn from_authority(scheme: Scheme, authority: &str) -> Option<Self> {
         let (host, port) = match authority.rfind(':') {
-            Some(colon) if !authority[colon..].contains(']') => {
-                (&authority[..colon], authority[colon + 1..].parse().ok()?)
-            }
+            Some(colon) if !authority[colon..].contains(']') => (&authority[..colon], port(&authority[colon + 1..])?),
             _ => (authority, scheme.default_port()),
         };
         let bracketed = host.starts_with('[') && host.ends_with(']');
@@ -162,7 +165,16 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Origin>().expect(text).to_string(), serialised, "{text}");
         }
-        for text in ["page.test", "ftp://page.test", "https://", "https://a:b:1", "https://a/", "https://a:99999"] {
+        for text in [
+            "page.test",
+            "ftp://page.test",
+            "https://",
+            "https://a:b:1",
+            "https://a/",
+            "https://a:99999",
+            "https://a:+80",
+            "https://a:-80",
+        ] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
     }

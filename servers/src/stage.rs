@@ -6,6 +6,7 @@ mod head;
 mod http1;
 mod http2;
 mod listen;
+mod parse;
 mod registry;
 mod tls;
 mod upload;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crosscheck_cases::standard::{AddressSpace, Answer, MessageKind, Received};
-use crosscheck_servers::Fields;
+use crosscheck_servers::{Fields, LengthError, content_length};
 
 use super::diagnosis::Diagnosis;
 use super::drive::Drive;
@@ -40,19 +40,16 @@ impl StatedResponse {
             let (name, value) = split_line(line)?;
             headers.push(name, value);
         }
-        let lengths: Vec<String> = headers.all("content-length").map(ToString::to_string).collect();
-        if let [first, others @ ..] = lengths.as_slice()
-            && let Some(other) = others.iter().find(|other| *other != first)
-        {
-            return Err(ExplainError::Usage(format!(
-                "the response contradicts itself: Content-Length is {first} and {other}. Every client refuses such a \
-                 response, whatever else stands in it; state it once"
-            )));
-        }
-        if lengths.first().is_some_and(|length| length.parse::<u64>().is_err()) {
-            return Err(ExplainError::Usage("Content-Length is not a number".to_owned()));
-        }
-        if !lengths.is_empty() && headers.contains("transfer-encoding") {
+        let length = content_length(&headers).map_err(|error| {
+            ExplainError::Usage(match error {
+                LengthError::Different(..) => format!(
+                    "the response contradicts itself: {error}. Every client refuses such a response, whatever else \
+                     stands in it; state it once"
+                ),
+                LengthError::NotANumber(_) => error.to_string(),
+            })
+        })?;
+        if length.is_some() && headers.contains("transfer-encoding") {
             return Err(ExplainError::Usage(
                 "the response contradicts itself: it has Content-Length and Transfer-Encoding; state one of them"
                     .to_owned(),

@@ -38,6 +38,10 @@ fn outcome(diagnosis: &Value) -> Value {
 
 #[rstest]
 #[case(&["--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
+#[case(
+    &["--response", "Access-Control-Allow-Origin: *", "--response", "Content-Length: 5, 5"],
+    json!(["readable", true, null, null])
+)]
 #[case(&["--response", "Content-Type: text/html"], json!(["blocked", true, "missing-allow-origin", "fetch.cors-check.2"]))]
 #[case(
     &["--credentials", "include", "--response", "Access-Control-Allow-Origin: *"],
@@ -70,8 +74,8 @@ fn outcome(diagnosis: &Value) -> Value {
        json!(["undecided", null, null, null]))]
 #[case(&["--method", "TRACE", "--status", "200"], json!(["refused", false, null, null]))]
 fn headers_are_explained(#[case] arguments: &[&str], #[case] expected: Value) {
-#[case(&["--status", "600", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
-#[case(&["--status", "99", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
+    #[case(&["--status", "600", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
+    #[case(&["--status", "99", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
     assert_eq!(outcome(&diagnosis(&[&API, arguments].concat())), expected, "{arguments:?}");
 }
 
@@ -104,6 +108,8 @@ fn the_example_in_the_readme_is_what_the_command_says() {
 #[case(&["--response", "Bad Name: 1"], "is not a header name")]
 #[case(&["--header", "no-colon", "--status", "200"], "it has no colon")]
 #[case(&["--response", "Content-Length: 5", "--response", "content-length: 7"], "Content-Length is 5 and 7")]
+#[case(&["--response", "Content-Length: 5, 7"], "Content-Length is 5 and 7")]
+#[case(&["--response", "Content-Length: five"], "which is not a number")]
 #[case(&["--response", "Content-Length: 5", "--response", "Transfer-Encoding: chunked"], "contradicts itself")]
 #[case(&["--status", "200", "--preflight-status", "204"], "sends no preflight here: GET and all its headers are")]
 #[case(&["--response", "A: 1", "--har", "a.har"], "cannot be used with")]

@@ -2,6 +2,18 @@ use std::io::Write as _;
 
 use crate::{ByteString, Fields, Framing, Response, ends_with_head, is_interim};
 
+impl Response {
+    /// All bytes of the response as HTTP/1.1 carries it, with what frames its body.
+    #[must_use]
+    pub fn http1(&self, is_head: bool) -> Vec<u8> {
+        let framed = Framed::new(self, is_head, false);
+        let mut out = head(self.status, &self.reason, &framed.headers);
+        self.body.iter().for_each(|piece| framed.push(&mut out, piece));
+        framed.end(&mut out);
+        out
+    }
+}
+
 /// A response with everything decided that goes over an HTTP/1 connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Framed {

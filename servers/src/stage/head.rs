@@ -1,4 +1,4 @@
-use crate::{ByteString, Fields, Origin, Protocol, Scheme};
+use crate::{ByteString, Fields, LengthError, Origin, Protocol, Scheme, content_length};
 
 /// The head of an HTTP/1 request as it was read.
 #[derive(Debug)]
@@ -50,38 +50,6 @@ impl Refusal {
             Self::BodyTooLarge => "the body is larger than this stage takes",
             Self::HeadTooLarge => "the request line and header lines are larger than this stage takes",
         }
-    }
-}
-
-/// More header lines than any browser sends.
-const LINES: usize = 256;
-
-/// The head at the beginning of `bytes` and its length in bytes; nothing where it is not there completely.
-pub(super) fn parse(bytes: &[u8], limit: usize) -> Result<Option<(Head, usize)>, Refusal> {
-    let mut lines = [const { std::mem::MaybeUninit::uninit() }; LINES];
-    let mut request = httparse::Request::new(&mut []);
-    let length = match request.parse_with_uninit_headers(bytes, &mut lines) {
-        Ok(httparse::Status::Complete(length)) if length <= limit => length,
-        Ok(httparse::Status::Partial) if bytes.len() < limit => return Ok(None),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
-        Err(error) => return Err(Refusal::Malformed(fault(error))),
-    };
-    let head = Head {
-        protocol: if request.version == Some(0) { Protocol::Http10 } else { Protocol::Http11 },
-        method: request.method.unwrap_or_default().into(),
-        target: request.path.unwrap_or_default().to_owned(),
-        headers: request.headers.iter().map(|line| (line.name.into(), line.value.into())).collect(),
-    };
-    Ok(Some((head, length)))
-}
-
-const fn fault(error: httparse::Error) -> &'static str {
-    match error {
-        httparse::Error::HeaderName => "a header line has no valid name",
-        httparse::Error::HeaderValue => "a header line has no valid value",
-        httparse::Error::NewLine => "a line does not end with CR LF",
-        httparse::Error::Version => "the request line does not end with HTTP/1.0 or HTTP/1.1",
-        _ => "the request line is not a method, a target and a version",
     }
 }
 
@@ -139,24 +107,19 @@ impl Head {
 
     /// RFC 9112, 6.3, and strict: what two readers could understand differently is refused.
     fn upload(&self) -> Result<Upload, Refusal> {
-        let mut lengths = self.headers.all("content-length");
+        let length = content_length(&self.headers);
         if let Some(coding) = self.headers.get("transfer-encoding") {
             let chunked = coding.eq_ignore_ascii_case("chunked") && self.protocol == Protocol::Http11;
-            return match lengths.next() {
-                None if chunked => Ok(Upload::Chunked),
-                None => Err(Refusal::Malformed("the only Transfer-Encoding that is understood is chunked")),
-                Some(_) => Err(Refusal::Malformed("there are both Content-Length and Transfer-Encoding")),
+            return match length {
+                Ok(None) if chunked => Ok(Upload::Chunked),
+                Ok(None) => Err(Refusal::Malformed("the only Transfer-Encoding that is understood is chunked")),
+                _ => Err(Refusal::Malformed("there are both Content-Length and Transfer-Encoding")),
             };
         }
-        let Some(length) = lengths.next() else { return Ok(Upload::Length(0)) };
-        if lengths.any(|other| other != length) {
-            return Err(Refusal::Malformed("there are several Content-Length lines"));
+        match length {
+            Ok(length) => Ok(Upload::Length(length.unwrap_or(0))),
+            Err(LengthError::Different(..)) => Err(Refusal::Malformed("there are several lengths in Content-Length")),
+            Err(LengthError::NotANumber(_)) => Err(Refusal::Malformed("the Content-Length is not a number")),
         }
-        let digits = std::str::from_utf8(length.as_bytes()).ok();
-        digits
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|digits| digits.parse().ok())
-            .map(Upload::Length)
-            .ok_or(Refusal::Malformed("the Content-Length is not a number"))
     }
 }

@@ -4,6 +4,7 @@ use super::answer::{After, Asked, answer};
 use super::connection::Connection;
 use super::encode::{self, Framed};
 use super::head::{self, Head, Refusal};
+use super::parse::parse;
 use super::registry::{Arrival, Unread, explanation};
 use super::upload::{self, Interrupted, Received};
 use super::websocket;
@@ -41,7 +42,7 @@ pub(super) async fn serve(connection: &Connection, scheme: Scheme, mut wire: Wir
 async fn read_head(connection: &Connection, wire: &mut Wire) -> Result<(Head, Option<Arrival>), After> {
     loop {
         if !wire.buffer.is_empty() {
-            match head::parse(&wire.buffer, connection.limits.head_bytes) {
+            match parse(&wire.buffer, connection.limits.head_bytes) {
                 Ok(Some((head, length))) => {
                     wire.buffer.advance(length);
                     let arrival = (!head.is_connect()).then(|| connection.registry.arrival(connection.number));

@@ -1,6 +1,7 @@
 //! What the servers send and log, seen from the other end of real connections. One program: it is linked once.
 
 mod faults;
+mod field_values;
 mod fuzz;
 mod http1;
 mod http2;
