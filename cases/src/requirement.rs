@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_inventory_is_whole_and_its_ids_are_unique() {
-        assert_eq!(requirements().len(), 646 + 684);
+        assert_eq!(requirements().len(), 646 + 691);
         assert_eq!(BY_ID.len(), requirements().len());
         let row = requirement("fetch.cors-check.3c").expect("a row");
         assert_eq!(row.link().as_deref(), Some("https://fetch.spec.whatwg.org/#concept-cors-check"));

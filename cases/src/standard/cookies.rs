@@ -1,12 +1,14 @@
-//! Cookies as far as they decide what is sent. (RFC 6265bis, Fetch *Cookies*)
+//! Cookies as far as they decide what is sent. (RFC 6265bis,
+//! [Storage Model](https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html#name-storage-model); Fetch,
+//! [Cookies](https://fetch.spec.whatwg.org/#cookies))
 
 use std::time::Duration;
 
 use crosscheck_servers::ByteString;
 use url::{Host, Url};
 
-use super::header_value::{is_tab_or_space, trim};
 use super::origin::Origin;
+use super::set_cookie::{SameSite, SetCookie};
 use super::trace::Trace;
 
 /// A user agent's cookies.
@@ -25,17 +27,6 @@ struct Cookie {
     expires: Option<Duration>,
     /// The port that it came from, where that is not the scheme's own.
     port: Option<u16>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SameSite {
-    None,
-    Lax,
-    Strict,
-    /// No attribute.
-    Missing,
-    /// A value that is none of these.
-    Unknown,
 }
 
 /// Which cookies a request may carry. (*determine the same-site mode*; "lax-or-less" is for navigations, which are not
@@ -68,15 +59,6 @@ pub(crate) struct CookieRequest<'r> {
     pub(crate) mode: SameSiteMode,
     /// When it is made.
     pub(crate) now: Duration,
-}
-
-/// A line of Set-Cookie, read.
-struct Line {
-    cookie: Cookie,
-    /// The value of Domain; an empty one is as good as none.
-    domain: String,
-    has_path: bool,
-    is_partitioned: bool,
 }
 
 impl Cookie {
@@ -114,112 +96,62 @@ impl Cookie {
     }
 }
 
-impl Line {
-    /// Reads a line; nothing where it has bytes that make it void.
-    fn parse(line: &ByteString, request: &CookieRequest<'_>) -> Option<Self> {
-        let host = request.url.host_str()?;
-        if line.as_bytes().iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+/// Whether the cookie's name, or the value of one without a name, begins with one of the prefixes, in any letter case.
+fn has_prefix(line: &SetCookie, prefix: &[u8]) -> bool {
+    let text = if line.name.is_empty() { &line.value } else { &line.name };
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// The cookie of a line, where it may be set by the answer to a request. (RFC 6265bis, *Storage Model*)
+fn accept(trace: &mut Trace, line: SetCookie, default_path: String, request: &CookieRequest<'_>) -> Option<Cookie> {
+    let host = request.url.host_str()?;
+    // 8. A Domain is ASCII.
+    let mut domain = std::str::from_utf8(&line.domain).ok().filter(|domain| domain.is_ascii())?;
+    // 9. A public suffix is nobody's Domain but its own.
+    let is_public_suffix = !domain.is_empty() && psl::domain_str(domain).is_none();
+    if is_public_suffix && trace.rule("cookies.domain-public-suffix", true) {
+        if domain != host {
             return None;
         }
-        let mut parts = line.as_bytes().split(|byte| *byte == b';');
-        let pair = parts.next().unwrap_or_default();
-        let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&pair[..at], &pair[at + 1..]),
-            None => (&b""[..], pair),
-        };
-        let cookie = Cookie {
-            name: trim(name, is_tab_or_space).to_vec(),
-            value: trim(value, is_tab_or_space).to_vec(),
-            domain: host.to_owned(),
-            host_only: true,
-            path: default_path(request.url.path()),
-            secure: false,
-            same_site: SameSite::Missing,
-            expires: None,
-            port: request.url.port(),
-        };
-        let mut line = Self { cookie, domain: String::new(), has_path: false, is_partitioned: false };
-        let mut has_max_age = false;
-        for part in parts {
-            let text: String = part.iter().map(|byte| char::from(*byte)).collect();
-            let (name, value) = text.split_once('=').unwrap_or((&text, ""));
-            let value = value.trim();
-            match name.trim().to_ascii_lowercase().as_str() {
-                "secure" => line.cookie.secure = true,
-                "path" => {
-                    line.has_path = true;
-                    if value.starts_with('/') {
-                        value.clone_into(&mut line.cookie.path);
-                    }
-                }
-                "domain" => line.domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase(),
-                "max-age" => {
-                    if let Ok(seconds) = value.parse::<i64>() {
-                        has_max_age = true;
-                        line.cookie.expires = Some(match u64::try_from(seconds) {
-                            Ok(seconds) => request.now.saturating_add(Duration::from_secs(seconds)),
-                            Err(_) => Duration::ZERO,
-                        });
-                    }
-                }
-                "expires" if !has_max_age && is_past_date(value) => line.cookie.expires = Some(Duration::ZERO),
-                "partitioned" => line.is_partitioned = true,
-                "samesite" => {
-                    line.cookie.same_site = match value.to_ascii_lowercase().as_str() {
-                        "none" => SameSite::None,
-                        "lax" => SameSite::Lax,
-                        "strict" => SameSite::Strict,
-                        _ => SameSite::Unknown,
-                    };
-                }
-                _ => {}
-            }
-        }
-        Some(line)
+        domain = "";
     }
-
-    /// Whether the cookie's name, or the value of one without a name, begins with one of the prefixes, in any letter case.
-    fn has_prefix(&self, prefix: &[u8]) -> bool {
-        let text = if self.cookie.name.is_empty() { &self.cookie.value } else { &self.cookie.name };
-        text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    // 10. The host is of the Domain.
+    let mismatch = !domain.is_empty() && !domain_matches(host, domain);
+    if mismatch && trace.rule("cookies.domain-mismatch", true) {
+        return None;
     }
-
-    /// The cookie, where it may be set by the answer to a request.
-    fn accept(mut self, trace: &mut Trace, request: &CookieRequest<'_>) -> Option<Cookie> {
-        let host = request.url.host_str()?;
-        if !self.domain.is_empty() {
-            if !domain_matches(host, &self.domain) && trace.rule("cookies.domain-mismatch", true) {
-                return None;
-            }
-            let is_public_suffix = psl::domain_str(&self.domain).is_none();
-            if is_public_suffix && self.domain != host && trace.rule("cookies.domain-public-suffix", true) {
-                return None;
-            }
-            self.cookie.host_only = is_public_suffix && trace.rule("cookies.domain-public-suffix", true);
-            self.cookie.domain.clone_from(&self.domain);
-        }
-        let (is_secure, is_host) = (self.has_prefix(b"__Secure-"), self.has_prefix(b"__Host-"));
-        let cookie = &self.cookie;
-        let is_nameless = cookie.name.is_empty();
-        let keeps_host_prefix = cookie.secure && cookie.host_only && self.has_path && cookie.path == "/";
-        let lets_in = request.mode == SameSiteMode::Strict || cookie.same_site == SameSite::None;
-        let is_refused = trace.rule("cookies.secure-set-insecure", cookie.secure && request.url.scheme() != "https")
-            || trace.rule("cookies.samesite.none-insecure", cookie.same_site == SameSite::None && !cookie.secure)
-            || (self.is_partitioned && !cookie.secure)
-            || (is_nameless && cookie.value.is_empty())
-            || trace.rule("cookies.prefix-nameless", is_nameless && (is_secure || is_host))
-            || trace.rule("cookies.prefix-secure", !is_nameless && is_secure && !cookie.secure)
-            || trace.rule("cookies.prefix-host", !is_nameless && is_host && !keeps_host_prefix)
-            || trace.rule("cookies.samesite.set-cross-site", !lets_in);
-        (!is_refused).then_some(self.cookie)
-    }
+    let (is_nameless, has_path) = (line.name.is_empty(), line.path.is_some());
+    let (is_secure, is_host) = (has_prefix(&line, b"__Secure-"), has_prefix(&line, b"__Host-"));
+    let cookie = Cookie {
+        host_only: domain.is_empty(),
+        domain: if domain.is_empty() { host } else { domain }.to_owned(),
+        path: line.path.unwrap_or(default_path),
+        secure: line.secure,
+        same_site: line.same_site,
+        expires: line.expires,
+        port: request.url.port(),
+        name: line.name,
+        value: line.value,
+    };
+    let keeps_host_prefix = cookie.secure && cookie.host_only && has_path && cookie.path == "/";
+    let lets_in = request.mode == SameSiteMode::Strict || cookie.same_site == SameSite::None;
+    let is_refused = trace.rule("cookies.secure-set-insecure", cookie.secure && request.url.scheme() != "https")
+        || trace.rule("cookies.samesite.none-insecure", cookie.same_site == SameSite::None && !cookie.secure)
+        || (line.partitioned && !cookie.secure)
+        || (is_nameless && cookie.value.is_empty())
+        || trace.rule("cookies.prefix-nameless", is_nameless && (is_secure || is_host))
+        || trace.rule("cookies.prefix-secure", !is_nameless && is_secure && !cookie.secure)
+        || trace.rule("cookies.prefix-host", !is_nameless && is_host && !keeps_host_prefix)
+        || trace.rule("cookies.samesite.set-cross-site", !lets_in);
+    (!is_refused).then_some(cookie)
 }
 
 impl CookieJar {
     /// *Parse and store a cookie* of one Set-Cookie line in the answer to a request.
     pub(crate) fn store(&mut self, trace: &mut Trace, line: &ByteString, request: &CookieRequest<'_>) {
-        let accepted = Line::parse(line, request).and_then(|line| line.accept(trace, request));
-        let Some(cookie) = accepted else { return };
+        let default_path = default_path(request.url.path());
+        let Some(line) = SetCookie::parse(trace, line.as_bytes(), &default_path, request.now) else { return };
+        let Some(cookie) = accept(trace, line, default_path, request) else { return };
         let is_covered = |other: &Cookie| {
             let one_domain =
                 domain_matches(&cookie.domain, &other.domain) || domain_matches(&other.domain, &cookie.domain);
@@ -269,13 +201,6 @@ impl CookieJar {
             .collect();
         (!pairs.is_empty()).then(|| pairs.join(&b"; "[..]).into())
     }
-}
-
-/// Whether an Expires date lies in the past. The model has no calendar but the year, and takes 2024 for the first that is
-/// not over: dates of cases lie many years away on either side.
-fn is_past_date(value: &str) -> bool {
-    let year = value.split([' ', '-']).filter(|part| part.len() == 4).find_map(|part| part.parse::<u16>().ok());
-    year.is_some_and(|year| year < 2024)
 }
 
 /// *Cookie default path*
@@ -341,6 +266,14 @@ mod tests {
             ("https://a.page.test/", "a=1,b=2", "https://a.page.test/", any, Some("a=1,b=2")),
             ("https://a.page.test/", "a=1; Max-Age=0", "https://a.page.test/", any, None),
             ("https://a.page.test/", "__Host-a=1; Secure; Path=/", "https://a.page.test/", any, Some("__Host-a=1")),
+            (
+                "https://a.page.test/",
+                "__hOST-a=1; Secure; Path=/x; Path",
+                "https://a.page.test/",
+                any,
+                Some("__hOST-a=1"),
+            ),
+            ("https://a.page.test/", "__Host-a=1; Secure", "https://a.page.test/", any, None),
             ("https://a.page.test/", "__Host-a=1; Path=/", "https://a.page.test/", any, None),
             ("https://a.page.test/", "=__Host-a=1", "https://a.page.test/", any, None),
             ("https://a.page.test/", "=", "https://a.page.test/", any, None),
@@ -368,8 +301,11 @@ mod tests {
             ("a=1; Domain=page.test; Domain=", Some("a=1"), None),
             ("a=1; Domain=other.test; Domain=.PAGE.test", Some("a=1"), Some("a=1")),
             ("a=1; Domain=page.test; Domain=other.test", None, None),
+            ("a=1; Domain=p\u{e4}ge.test", None, None),
+            ("a=1; Domain=test; Domain=page.test", Some("a=1"), Some("a=1")),
+            ("a=1; Path=/x; Path", Some("a=1"), None),
             ("a=1; Expires=Sun, 31 Dec 2023 23:59:59 GMT", None, None),
-            ("a=1; Expires=Mon, 01 Jan 2024 00:00:00 GMT", Some("a=1"), None),
+            ("a=1; Expires=Mon, 01 Jan 2024 00:00:01 GMT", Some("a=1"), None),
             ("a=1; Expires=Thu, 01-Jan-2099 00:00:00 GMT", Some("a=1"), None),
             ("a=1; Expires=nonsense", Some("a=1"), None),
             ("a=1; Max-Age=-1", None, None),

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 /// The text of every file of the model in which a rule can stand.
-const SOURCES: [&str; 28] = [
+const SOURCES: [&str; 29] = [
     include_str!("blocking.rs"),
     include_str!("client.rs"),
     include_str!("cookies.rs"),
@@ -34,6 +34,7 @@ const SOURCES: [&str; 28] = [
     include_str!("request_class.rs"),
     include_str!("safelist.rs"),
     include_str!("sandboxing.rs"),
+    include_str!("set_cookie.rs"),
     concat!(include_str!("websocket.rs"), "\n", include_str!("xhr.rs")),
 ];
 

@@ -86,6 +86,16 @@ pub(crate) fn extract_tokens(trace: &mut Trace, headers: &Fields, name: &str, gr
     }
 }
 
+/// The number that digits alone stand for; more than can be counted is as good as the most. (RFC 9111, 1.2.2:
+/// *delta-seconds*)
+pub(crate) fn whole_number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    Some(digits.iter().fold(0, add))
+}
+
 /// The seconds of Access-Control-Max-Age: one line of digits.
 pub(crate) fn extract_max_age(trace: &mut Trace, headers: &Fields) -> Option<u64> {
     let mut lines = headers.all("access-control-max-age");
@@ -93,17 +103,13 @@ pub(crate) fn extract_max_age(trace: &mut Trace, headers: &Fields) -> Option<u64
     if lines.next().is_some() && trace.rule("fetch.extract-header-list-values.2", true) {
         return None;
     }
-    let mut digits = line.as_bytes();
-    let malformed = digits.is_empty() || !digits.iter().all(u8::is_ascii_digit);
-    if malformed {
-        if trace.rule("fetch.cors-abnf.max-age", true) {
-            return None;
-        }
-        let length = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
-        digits = &digits[..length];
+    let seconds = whole_number(line.as_bytes());
+    if seconds.is_some() || trace.rule("fetch.cors-abnf.max-age", true) {
+        return seconds;
     }
-    // More seconds than can be counted are as good as the most.
-    Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX))
+    // One who takes the digits in front, and none for as much as can be.
+    let digits = line.as_bytes().split(|byte| !byte.is_ascii_digit()).next().unwrap_or_default();
+    Some(whole_number(digits).unwrap_or(u64::MAX))
 }
 
 /// URL, *percent-decode*.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crosscheck_servers::{ByteString, Fields};
 use url::Url;
 
+use super::header_value::whole_number;
 use super::machine::Received;
 use super::trace::Trace;
 
@@ -38,8 +39,8 @@ impl Stored {
         if directives.iter().any(|directive| directive == "no-cache") {
             return Duration::ZERO;
         }
-        let seconds = directives.iter().find_map(|directive| directive.strip_prefix("max-age=")?.parse().ok());
-        Duration::from_secs(seconds.unwrap_or(0))
+        let stated = directives.iter().find_map(|directive| directive.strip_prefix("max-age="));
+        Duration::from_secs(stated.and_then(|seconds| whole_number(seconds.as_bytes())).unwrap_or(0))
     }
 
     pub(crate) fn is_fresh(&self, now: Duration) -> bool {
@@ -187,6 +188,30 @@ mod tests {
             assert_eq!(trace.requirements().contains(&VARY), is_named, "{url} {x}");
         }
         assert!(cache.select(&mut Trace::default(), &slot("q", A), &fields(&[("X", "1")])).is_none());
+    }
+
+    #[test]
+    fn what_is_fresh_says_so_in_digits() {
+        for (value, lifetime) in [
+            ("max-age=60", 60),
+            ("public, Max-Age=60", 60),
+            ("max-age=99999999999999999999999", u64::MAX),
+            ("max-age=0", 0),
+            ("max-age=+60", 0),
+            ("max-age=-60", 0),
+            ("max-age=", 0),
+            ("max-age=1.5", 0),
+            ("max-age=60, no-cache", 0),
+            ("s-maxage=60", 0),
+        ] {
+            let mut cache = HttpCache::default();
+            let received = response(200, "", &[("ETag", "1"), ("Cache-Control", value)]);
+            cache.store(slot("p", A), &Fields::new(), &received, Duration::from_secs(5));
+            let stored = cache.select(&mut Trace::default(), &slot("p", A), &Fields::new()).expect("it is stored");
+            assert_eq!(stored.lifetime().as_secs(), lifetime, "{value}");
+            assert_eq!(stored.is_fresh(Duration::from_secs(64)), lifetime > 0, "{value}");
+            assert_eq!(stored.is_fresh(Duration::from_secs(65)), lifetime > 60, "{value}");
+        }
     }
 
     #[test]

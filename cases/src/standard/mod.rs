@@ -6,6 +6,7 @@
 
 mod blocking;
 mod client;
+mod cookie_date;
 mod cookies;
 mod corp;
 mod cors_check;
@@ -37,6 +38,7 @@ mod request;
 mod request_class;
 mod safelist;
 mod sandboxing;
+mod set_cookie;
 #[cfg(test)]
 mod testing;
 mod trace;

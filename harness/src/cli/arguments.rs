@@ -403,9 +403,6 @@ impl RunArguments {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
 /// The status of a response that no other one follows.
 fn status(text: &str) -> Result<u16, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -420,6 +417,9 @@ fn status(text: &str) -> Result<u16, String> {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
     Table,
     /// For programs
     Json,
