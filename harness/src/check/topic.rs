@@ -35,6 +35,7 @@ impl Subject<'_> {
     pub(crate) fn question(&self, page: &str, credentials: &str) -> Question {
         Question {
             page: page.to_owned(),
+            within: None,
             url: self.url.clone(),
             method: "GET".to_owned(),
             mode: "cors".to_owned(),

@@ -137,12 +137,15 @@ pub(crate) struct ShowArguments {
 )]
 pub(crate) struct ExplainArguments {
     /// An HTTP archive that a browser saved: explains its cross-origin requests that failed
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["page", "url", "method", "header", "mode", "credentials",
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["page", "within", "url", "method", "header", "mode", "credentials",
         "response", "status", "preflight_response", "preflight_status", "changes", "insecure"])]
     pub(crate) har: Option<PathBuf>,
     /// The origin of the page, such as https://app.example, or null
     #[arg(long, value_name = "ORIGIN", requires = "url")]
     pub(crate) page: Option<String>,
+    /// The page that holds the document, where that has an opaque origin (--page null) [default: one of the URL's scheme]
+    #[arg(long, value_name = "ORIGIN", requires = "page")]
+    pub(crate) within: Option<String>,
     /// What the page asks
     #[arg(long, requires = "page")]
     pub(crate) url: Option<String>,

@@ -52,6 +52,9 @@ fn question(arguments: &ExplainArguments) -> Result<Question, ExplainError> {
         ));
     };
     let mut question = Question::new(page, url)?;
+    if let Some(page) = &arguments.within {
+        question = question.within(page)?;
+    }
     for line in &arguments.header {
         question = question.header(line)?;
     }

@@ -30,7 +30,7 @@ impl<'q> Drive<'q> {
             exchanged: Vec::new(),
             performance: None,
             stopped: None,
-            notes: Vec::new(),
+            notes: question.assumption().into_iter().collect(),
         }
     }
 

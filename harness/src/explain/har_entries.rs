@@ -130,6 +130,7 @@ impl Archive<'_> {
         });
         let question = Question {
             page,
+            within: None,
             url,
             method: entry.request.method.clone(),
             mode: mode.to_owned(),

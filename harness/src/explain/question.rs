@@ -11,6 +11,9 @@ use super::ExplainError;
 pub struct Question {
     /// The serialised origin of the page; `null` for an opaque one.
     pub page: String,
+    /// The serialised origin of the page that holds a document of an opaque origin; where it is not stated, one of the
+    /// URL's own scheme is assumed, and a note says so.
+    pub within: Option<String>,
     /// What it asks; http or https, or ws or wss for a WebSocket.
     pub url: Url,
     /// The method, as script gives it.
@@ -42,6 +45,7 @@ impl Question {
         }
         Ok(Self {
             page: page_origin(page)?,
+            within: None,
             url,
             method: "GET".to_owned(),
             mode: "cors".to_owned(),
@@ -50,6 +54,45 @@ impl Question {
             require_corp: false,
             stands_in: false,
         })
+    }
+
+    /// States the page that holds the document of an opaque origin.
+    ///
+    /// # Errors
+    /// It has no origin, or the document is a page itself.
+    pub fn within(mut self, page: &str) -> Result<Self, ExplainError> {
+        let origin = page_origin(page)?;
+        if self.page != "null" || origin == "null" {
+            return Err(ExplainError::Usage(
+                "--within names the page, such as https://app.example, that holds a document of an opaque origin \
+                 (--page null)"
+                    .to_owned(),
+            ));
+        }
+        self.within = Some(origin);
+        Ok(self)
+    }
+
+    /// The page that is assumed to hold the document, where none is stated: whether a document of an opaque origin may
+    /// ask over plain http depends on it. (Mixed Content, *does settings prohibit mixed security contexts?*)
+    pub(crate) fn assumed_page(&self) -> Option<String> {
+        let assumes = self.page == "null" && self.within.is_none();
+        let scheme = if matches!(self.url.scheme(), "http" | "ws") { "http" } else { "https" };
+        assumes.then(|| format!("{scheme}://embedder.invalid"))
+    }
+
+    /// What is to be said of the page that is assumed; a server that stands in for another is of no scheme.
+    pub(crate) fn assumption(&self) -> Option<String> {
+        let page = self.assumed_page().filter(|_| !self.stands_in)?;
+        let (scheme, _) = page.split_once(':')?;
+        let otherwise = match scheme {
+            "http" => "from a document in an https page this is mixed content, which is blocked",
+            _ => "a document in an http page may get another answer, as it is no secure context",
+        };
+        Some(format!(
+            "What holds the document of the opaque origin is not stated; it is taken to be a page over {scheme}, like \
+             the URL. --within ORIGIN states it: {otherwise}."
+        ))
     }
 
     /// Adds a header that script sets, written `Name: value`.
@@ -83,14 +126,15 @@ impl Question {
 
     /// The page. `names` is the address space of the hosts that are no addresses themselves.
     pub(crate) fn client(&self, names: AddressSpace) -> Client {
-        let document = if self.page == "null" {
-            let within = Box::new(Document::page("https://embedder.invalid"));
+        let holder = self.within.clone().or_else(|| self.assumed_page());
+        let document = if let Some(holder) = &holder {
+            let within = Box::new(Document::page(holder));
             Document { kind: DocumentKind::Data, origin: None, within: Some(within), ..Document::page("") }
         } else {
             Document::page(&self.page)
         };
         let mut client = Client::of(&document, "/");
-        client.address_space = match Url::parse(&self.page) {
+        client.address_space = match Url::parse(holder.as_deref().unwrap_or(&self.page)) {
             Ok(url) => literal_space(&url).unwrap_or(AddressSpace::Public),
             Err(_) => AddressSpace::Public,
         };

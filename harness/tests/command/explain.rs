@@ -70,12 +70,12 @@ fn outcome(diagnosis: &Value) -> Value {
     json!(["readable", true, null, null])
 )]
 #[case(&["--mode", "no-cors", "--status", "204"], json!(["opaque", true, null, null]))]
+#[case(&["--status", "600", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
+#[case(&["--status", "99", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
 #[case(&["--status", "302", "--response", "Location: https://b.example/", "--response", "Access-Control-Allow-Origin: *"],
        json!(["undecided", null, null, null]))]
 #[case(&["--method", "TRACE", "--status", "200"], json!(["refused", false, null, null]))]
 fn headers_are_explained(#[case] arguments: &[&str], #[case] expected: Value) {
-    #[case(&["--status", "600", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
-    #[case(&["--status", "99", "--response", "Access-Control-Allow-Origin: *"], json!(["readable", true, null, null]))]
     assert_eq!(outcome(&diagnosis(&[&API, arguments].concat())), expected, "{arguments:?}");
 }
 
@@ -122,8 +122,39 @@ fn contradictions_are_refused(#[case] arguments: &[&str], #[case] message: &str)
     assert!(stderr(&output).contains(message), "{arguments:?}: {}", stderr(&output));
 }
 
+/// A document of an opaque origin: what page holds it decides over plain http.
+#[rstest]
+#[case("http://api.example/", &[], "readable", Some("a page over http, like the URL"))]
+#[case("https://api.example/", &[], "readable", Some("a page over https, like the URL"))]
+#[case("http://api.example/", &["--within", "https://app.example/path"], "blocked", None)]
+#[case("http://api.example/", &["--within", "http://app.example"], "readable", None)]
+#[case("http://127.0.0.1/", &["--within", "https://app.example"], "readable", None)]
+fn what_holds_a_document_of_an_opaque_origin_is_asked(
+    #[case] url: &str,
+    #[case] within: &[&str],
+    #[case] verdict: &str,
+    #[case] note: Option<&str>,
+) {
+    let arguments = ["explain", "--page", "null", "--url", url, "--response", "Access-Control-Allow-Origin: null"];
+    let output = explain(&[&arguments[..], within, &["--format", "json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let explanation: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let diagnosis = &explanation["diagnoses"][0];
+    assert_eq!(diagnosis["verdict"], verdict, "{diagnosis}");
+    if verdict == "blocked" {
+        assert_eq!((&diagnosis["reason"], &diagnosis["executed"]), (&json!("mixed-content"), &json!(false)));
+    }
+    let said = diagnosis["notes"].to_string();
+    assert_eq!(said.contains("--within"), note.is_some(), "{said}");
+    assert!(said.contains(note.unwrap_or_default()), "{said}");
+}
+
 #[rstest]
 #[case(&["explain"], "--page ORIGIN --url URL")]
+#[case(&["explain", "--page", "https://a.example", "--within", "https://b.example", "--url", "https://c.example/"],
+       "a document of an opaque origin")]
+#[case(&["explain", "--page", "null", "--within", "null", "--url", "https://c.example/"], "--within names the page")]
+#[case(&["explain", "--page", "null", "--within", "b.example", "--url", "https://c.example/"], "not the origin of a page")]
 #[case(&["explain", "--url", "https://a.example/"], "--page")]
 #[case(&["explain", "--page", "app.example", "--url", "https://a.example/"], "not the origin of a page")]
 #[case(&["explain", "--page", "file:///a.html", "--url", "https://a.example/"], "--page null")]
