@@ -37,6 +37,22 @@ pub(crate) fn header_line(run: &RunRecord) -> Option<String> {
     (!run.headers.is_empty()).then(|| format!("header lines of requests differ by {causes}, in {cases}"))
 }
 
+/// What is worth knowing of a result beside its verdict, in sentences.
+pub(crate) fn also(result: &CaseRecord) -> Vec<String> {
+    let value = |value: Option<&String>| value.map_or("absent".to_owned(), |value| format!("{value:?}"));
+    let deviations = result.deviations.iter().map(|one| {
+        let (expected, observed) = (value(one.expected.as_ref()), value(one.observed.as_ref()));
+        format!("Known of its requests: {} is {observed}, by the standard {expected} ({}).", one.at, one.requires)
+    });
+    let page = result.observed.unpack().map(|seen| seen.page).unwrap_or_default();
+    let unasked = page.iter().flat_map(|step| &step.unasked);
+    let unasked =
+        unasked.map(|message| format!("A message that no step asked for, from {}: {}", message.origin, message.data));
+    let slow = (result.slowness > 1.0)
+        .then(|| format!("The machine was slow: limits of time were multiplied by {}.", result.slowness));
+    deviations.chain(unasked).chain(slow).collect()
+}
+
 /// What is wrong with a result, in one line; nothing where all is as it should be.
 pub(crate) fn what_happened(result: &CaseRecord) -> String {
     let difference = result.differences.first().map(difference_line);

@@ -179,6 +179,7 @@ function verdictCard(agent, letter, result) {
     el("h3", {}, foreign(agents[agent].label), " ", verdictMark(letter)),
     el("p", {}, verdict.means, " ", result.grade ? index.grades[result.grade] : null),
     note === null ? null : el("p", { class: "note" }, foreign(note)),
+    (result.also ?? []).map((place) => el("p", { class: "facts" }, foreign(pooled(place)))),
     address === null ? null : el("p", {}, link(address, visible(address))),
     verdict.advice === null ? null : el("p", { class: "advice" }, verdict.advice),
     reason?.text ? el("blockquote", {}, foreign(reason.text)) : null,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::pool::{Pool, json as script_json};
 use super::summary::label;
 use crate::answer::answers;
-use crate::explain::{grade_meaning, verdict_meaning, what_to_do};
+use crate::explain::{also, grade_meaning, verdict_meaning, what_to_do};
 use crate::{CaseRecord, RunRecord, Verdict, curl, curl_expected, javascript};
 
 /// How many cases share an element of details: one is parsed when a case of it is opened.
@@ -81,6 +81,9 @@ struct ResultDetail {
     wire: Vec<(usize, u64, usize)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<usize>,
+    /// What else is worth knowing, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<usize>,
     #[serde(skip_serializing_if = "is_one")]
@@ -249,6 +252,7 @@ fn result_detail(pool: &mut Pool, case: &Stated, result: &CaseRecord) -> ResultD
         diff: result.differences.iter().map(|difference| pool.add(difference)).collect(),
         wire,
         note: result.note.as_ref().map(|note| pool.add(note)),
+        also: also(result).iter().map(|sentence| pool.add(sentence)).collect(),
         link: result.link.as_ref().map(|link| pool.add(link)),
         tries: result.attempts,
         ms: (result.duration_ms * 10.0).round() / 10.0,
