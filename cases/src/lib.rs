@@ -40,7 +40,7 @@ pub use feature::{Feature, feature, features};
 pub use filter::{Filter, FilterError};
 pub use grade::{Grade, grade};
 pub use load::{Cover, Suite, load, load_text};
-pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, Unasked, WireMessage};
+pub use outcome::{Difference, Outcome, PageResult, ResponseType, ResultKind, Unasked, WireMessage, shown_value};
 pub use placement::{Placed, place, strip_tokens};
 pub use predict::{Prediction, outcome, wire_message};
 pub use probe::{

@@ -361,6 +361,12 @@ pub(crate) fn text_of<T: Serialize>(value: &T) -> String {
     }
 }
 
+/// The value of a header line as differences tell it.
+#[must_use]
+pub fn shown_value(value: Option<&str>) -> String {
+    value.map_or("absent".to_owned(), |value| format!("{value:?}"))
+}
+
 #[derive(Default)]
 struct Differences(Vec<Difference>);
 
@@ -400,7 +406,7 @@ impl Differences {
             let name = name.to_ascii_lowercase();
             let seen = observed.get(&name).and_then(Option::as_ref);
             if expected.as_ref() != seen {
-                let show = |value: Option<&String>| value.map_or("absent".to_owned(), |value| format!("{value:?}"));
+                let show = |value: Option<&String>| shown_value(value.map(String::as_str));
                 self.add(&format!("{at}.headers.{name}"), show(expected.as_ref()), show(seen));
             }
         }

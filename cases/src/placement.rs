@@ -107,21 +107,29 @@ fn strip(text: &mut String) {
 /// Removes every token from a text that was observed: `https://a.test/~…/b` becomes `https://a.test/b`.
 #[must_use]
 pub fn strip_tokens(text: &str) -> String {
-    let mut stripped = String::with_capacity(text.len());
+    replace_tokens(text, "")
+}
+
+/// Puts a text in the place of every token and the slash before it.
+pub(crate) fn replace_tokens(text: &str, replacement: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("/~") {
         let (before, from) = rest.split_at(at);
-        stripped.push_str(before);
+        replaced.push_str(before);
         match from.get(1..1 + Token::TEXT_LENGTH).filter(|text| Token::is_token(text)) {
-            Some(token) => rest = &from[1 + token.len()..],
+            Some(token) => {
+                replaced.push_str(replacement);
+                rest = &from[1 + token.len()..];
+            }
             None => {
-                stripped.push_str("/~");
+                replaced.push_str("/~");
                 rest = &from[2..];
             }
         }
     }
-    stripped.push_str(rest);
-    stripped
+    replaced.push_str(rest);
+    replaced
 }
 
 impl PageResult {

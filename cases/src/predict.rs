@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crosscheck_servers::{
     Behaviour, Body, Counts, Fault, Fields, Framing, Message as Reply, Protocol, Request, Response, Route, Site, Token,
-    WebSocketAction, ends_with_head, read_response, respond,
+    WebSocketAction, ends_with_head, is_preflight, read_response, respond,
 };
 
-use crate::sent::{Sent, is_preflight};
+use crate::sent::Sent;
 use crate::standard::{
     Answer, Client, Decision, Failure, Message, MessageKind, NetworkError, Origin, Performance, Received, SEEN,
     SocketEvent, is_load_modelled, perform,
@@ -203,10 +203,9 @@ pub fn wire_message(message: &Message) -> WireMessage {
             (name, value)
         })
         .collect();
-    let method = message.method.to_string();
     WireMessage {
-        preflight: is_preflight(&method, &message.headers),
-        method,
+        method: message.method.to_string(),
+        preflight: is_preflight(&message.method, &message.headers),
         url: Some(strip_tokens(message.url.as_str())),
         headers,
         body: Some(strip_tokens(&String::from_utf8_lossy(&message.body))),

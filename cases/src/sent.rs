@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crosscheck_servers::{Exchange, Fields, Token};
+use crosscheck_servers::{ByteString, Exchange, Fields, is_preflight};
 
+use crate::placement::{replace_tokens, strip_tokens};
 use crate::standard::Message;
-use crate::strip_tokens;
 
 /// A request with all its header lines, as it arrived or as the standard predicts it. Tokens in values are shortened to
 /// `~`, so that a URL with a path can be told from an origin, and documents of several runs compare equal.
@@ -73,24 +73,24 @@ impl Sent {
     #[must_use]
     pub fn observed(exchange: &Exchange) -> Self {
         let url = format!("{}{}", exchange.origin, exchange.target);
-        Self::new(&exchange.method.to_string(), &url, &exchange.headers)
+        Self::new(&exchange.method, &url, &exchange.headers)
     }
 
     /// A request as the standard predicts it. `follows` is whether another one of the same step came before it.
     #[must_use]
     pub fn predicted(message: &Message, follows: bool) -> Self {
-        let sent = Self::new(&message.method.to_string(), message.url.as_str(), &message.headers);
+        let sent = Self::new(&message.method, message.url.as_str(), &message.headers);
         Self { follows, ..sent }
     }
 
-    fn new(method: &str, url: &str, fields: &Fields) -> Self {
+    fn new(method: &ByteString, url: &str, fields: &Fields) -> Self {
         let headers = fields
             .iter()
             .map(|(name, _)| name.decode().to_ascii_lowercase())
             .filter_map(|name| fields.get(&name).map(|value| (name, masked(&value.decode()))))
             .collect();
         Self {
-            method: method.to_owned(),
+            method: method.to_string(),
             preflight: is_preflight(method, fields),
             url: strip_tokens(url),
             follows: false,
@@ -101,11 +101,6 @@ impl Sent {
     fn is_like(&self, other: &Self) -> bool {
         self.preflight == other.preflight && self.method == other.method && self.url == other.url
     }
-}
-
-/// Whether a request is a CORS preflight. (`fetch.preflight.3`)
-pub(crate) fn is_preflight(method: &str, fields: &Fields) -> bool {
-    method == "OPTIONS" && fields.contains("origin") && fields.contains("access-control-request-method")
 }
 
 /// Where header lines that arrived are not those that are predicted. Requests are compared with the predicted ones of the
@@ -151,22 +146,13 @@ fn masked(value: &str) -> String {
         Some((kind, _)) if kind.starts_with("multipart/") => kind,
         _ => value,
     };
-    let mut masked = String::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(at) = rest.find("/~") {
-        let (before, from) = rest.split_at(at + 2);
-        masked.push_str(before);
-        rest = match rest.get(at + 1..at + 1 + Token::TEXT_LENGTH).filter(|text| Token::is_token(text)) {
-            Some(token) => &rest[at + 1 + token.len()..],
-            None => from,
-        };
-    }
-    masked.push_str(rest);
-    masked
+    replace_tokens(value, "/~")
 }
 
 #[cfg(test)]
 mod tests {
+    use crosscheck_servers::Token;
+
     use super::*;
 
     fn sent(method: &str, url: &str, headers: &[(&str, &str)]) -> Sent {
@@ -174,7 +160,7 @@ mod tests {
         for (name, value) in headers {
             fields.push(*name, *value);
         }
-        Sent::new(method, url, &fields)
+        Sent::new(&method.into(), url, &fields)
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crosscheck_cases::{Case, Difference, Level, PageResult, ResultKind, strip_to
 use crosscheck_reports::{CaseRecord, Verdict};
 
 use crate::judge::combine;
+use crate::run::{Results, RunError};
 
 /// How many cases are asked alone at the most: where more are in doubt, something is wrong with all of them.
 pub(crate) const MOST_ALONE: usize = 50;
@@ -19,7 +20,7 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// Takes in an attempt. Gives the record of its case where it is settled: with the first attempt where it came out as
     /// expected, with the second where both ran in time and agree, with the third in any case.
-    pub(crate) fn take(&mut self, record: CaseRecord) -> Option<CaseRecord> {
+    fn take(&mut self, record: CaseRecord) -> Option<CaseRecord> {
         let mut attempts = self.of.remove(&record.id).unwrap_or_default();
         let id = record.id.clone();
         attempts.push(record);
@@ -34,6 +35,11 @@ impl Attempts {
             return None;
         }
         decided(attempts)
+    }
+
+    /// Takes in an attempt, and hands over the record of its case where it is settled.
+    pub(crate) fn finish(&mut self, record: CaseRecord, results: &mut Results<'_>) -> Result<(), RunError> {
+        self.take(record).map_or(Ok(()), |settled| results.finish(settled))
     }
 
     /// Which of these cases have to be asked again.

@@ -104,17 +104,14 @@ impl<'r> Browser<'r> {
             results.finish(judged(case, observed, false, self.options.expectations, 1))?;
         }
         let mut attempts = Attempts::default();
-        let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
-        self.run_all(&with, &mut take).await?;
+        self.run_all(&with, &mut |record| attempts.finish(record, results)).await?;
         self.patience = PATIENCE;
         let again = attempts.open(&with);
-        let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
-        self.run_all(&again, &mut take).await?;
+        self.run_all(&again, &mut |record| attempts.finish(record, results)).await?;
         self.lanes = 1;
         for (position, case) in attempts.open(&again).into_iter().enumerate() {
             if position < MOST_ALONE {
-                let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
-                self.run_all(&[case], &mut take).await?;
+                self.run_all(&[case], &mut |record| attempts.finish(record, results)).await?;
             } else if let Some(settled) = attempts.settle(case) {
                 results.finish(settled)?;
             }

@@ -1,6 +1,6 @@
 //! Verdicts: an observed outcome against the expected one and the known deviations.
 
-use crosscheck_cases::{Case, Difference, Level, Outcome, Sent, header_differences};
+use crosscheck_cases::{Case, Difference, Level, Outcome, Sent, header_differences, shown_value};
 use crosscheck_reports::{HeaderDeviation, Verdict};
 use crosscheck_servers::Exchange;
 
@@ -28,7 +28,7 @@ pub(crate) fn judge(
     expectations: &Expectations,
 ) -> Judgement {
     let (mut judgement, breaks) = judge_outcome(case, observed, owes, expectations);
-    if expectations.leaves_headers_open() {
+    if wire.is_empty() || expectations.leaves_headers_open() {
         return judgement;
     }
     let Some(predicted) = case.predict_sent(&breaks) else { return judgement };
@@ -46,8 +46,8 @@ pub(crate) fn judge(
             }),
             None => unexplained.push(Difference {
                 at,
-                expected: shown(difference.expected.as_deref()),
-                observed: shown(difference.observed.as_deref()),
+                expected: shown_value(difference.expected.as_deref()),
+                observed: shown_value(difference.observed.as_deref()),
             }),
         }
     }
@@ -58,10 +58,6 @@ pub(crate) fn judge(
         judgement.link = None;
     }
     judgement
-}
-
-fn shown(value: Option<&str>) -> String {
-    value.map_or("absent".to_owned(), |value| format!("{value:?}"))
 }
 
 /// The verdict on what the case states, and the requirements that the agent is known not to keep in it.

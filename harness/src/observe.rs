@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crosscheck_cases::{Outcome, PageResult, Reason, WireMessage, grade, strip_tokens};
-use crosscheck_servers::{Exchange, Fields, Token};
+use crosscheck_servers::{Exchange, Fields, Token, is_preflight};
 
 use crate::page::MARK_PATH;
 
@@ -36,19 +36,12 @@ pub(crate) fn join(
 fn message(exchange: &Exchange, step: usize) -> WireMessage {
     WireMessage {
         method: exchange.method.to_string(),
-        preflight: is_preflight(exchange),
+        preflight: is_preflight(&exchange.method, &exchange.headers),
         url: Some(strip_tokens(&format!("{}{}", exchange.origin, exchange.target))),
         headers: headers(&exchange.headers),
         body: Some(strip_tokens(&exchange.body.decode())),
         step: Some(step),
     }
-}
-
-/// `fetch.preflight.3`
-fn is_preflight(exchange: &Exchange) -> bool {
-    exchange.method == *"OPTIONS"
-        && exchange.headers.contains("origin")
-        && exchange.headers.contains("access-control-request-method")
 }
 
 fn headers(fields: &Fields) -> BTreeMap<String, Option<String>> {

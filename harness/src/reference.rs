@@ -47,8 +47,7 @@ impl<'r> Reference<'r> {
         let mut attempts = Attempts::default();
         let mut open = cases.to_vec();
         for lanes in [self.options.lanes, self.options.lanes, 1] {
-            let mut take = |record| attempts.take(record).map_or(Ok(()), |settled| results.finish(settled));
-            self.run_all(&open, lanes, &mut take).await?;
+            self.run_all(&open, lanes, &mut |record| attempts.finish(record, results)).await?;
             open = attempts.open(&open);
         }
         Ok(())

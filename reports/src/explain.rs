@@ -1,6 +1,6 @@
 //! A result in words: what is wrong, why, and what to do about it.
 
-use crosscheck_cases::{Difference, Grade, Outcome, reason_class};
+use crosscheck_cases::{Difference, Grade, Outcome, reason_class, shown_value};
 
 use crate::text::count_of;
 use crate::{CaseRecord, RunRecord, Verdict};
@@ -39,9 +39,8 @@ pub(crate) fn header_line(run: &RunRecord) -> Option<String> {
 
 /// What is worth knowing of a result beside its verdict, in sentences.
 pub(crate) fn also(result: &CaseRecord) -> Vec<String> {
-    let value = |value: Option<&String>| value.map_or("absent".to_owned(), |value| format!("{value:?}"));
     let deviations = result.deviations.iter().map(|one| {
-        let (expected, observed) = (value(one.expected.as_ref()), value(one.observed.as_ref()));
+        let (expected, observed) = (shown_value(one.expected.as_deref()), shown_value(one.observed.as_deref()));
         format!("Known of its requests: {} is {observed}, by the standard {expected} ({}).", one.at, one.requires)
     });
     let page = result.observed.unpack().map(|seen| seen.page).unwrap_or_default();

@@ -1,4 +1,4 @@
-use crate::fields::trim;
+use crate::fields::{trim, whole_number};
 use crate::{ByteString, Fields};
 
 /// Content-Length lines that say no length.
@@ -25,12 +25,7 @@ pub fn content_length(headers: &Fields) -> Result<Option<u64>, LengthError> {
     if let Some(other) = members.find(|other| *other != first) {
         return Err(LengthError::Different(first.into(), other.into()));
     }
-    if first.is_empty() || !first.iter().all(u8::is_ascii_digit) {
-        return Err(LengthError::NotANumber(first.into()));
-    }
-    let number =
-        first.iter().fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
-    Ok(Some(number))
+    whole_number(first).map(Some).ok_or_else(|| LengthError::NotANumber(first.into()))
 }
 
 #[cfg(test)]

@@ -93,8 +93,9 @@ const fn is_token_byte(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
-/// Whether this can be the name of a header. (RFC 9110, 5.1)
-pub(crate) fn is_token(bytes: &[u8]) -> bool {
+/// Whether this is a token, as names of headers and methods are. (RFC 9110, 5.6.2)
+#[must_use]
+pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
 }
 
@@ -114,6 +115,17 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|byte| !is_blank(*byte)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|byte| !is_blank(*byte)).map_or(start, |last| last + 1);
     &bytes[start..end]
+}
+
+/// The number that digits alone stand for; more than can be counted is as good as the most. (RFC 9110, 8.6:
+/// *Content-Length*; RFC 9111, 1.2.2: *delta-seconds*)
+#[must_use]
+pub fn whole_number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    Some(digits.iter().fold(0, add))
 }
 
 #[cfg(test)]

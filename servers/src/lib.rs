@@ -30,11 +30,11 @@ pub use behaviour::{
 pub use body::{Body, Event, File};
 pub use byte_string::{ByteString, ByteStringError};
 pub use content_length::{LengthError, content_length};
-pub use fields::Fields;
+pub use fields::{Fields, is_token, whole_number};
 pub use log::{Ended, Exchange, ReplyHead};
 pub use read_response::{ReadResponse, Reading, read_response};
 pub use reply::{Framing, Message, Reply, Response};
-pub use request::{Origin, OriginError, Protocol, Request, Scheme};
+pub use request::{Origin, OriginError, Protocol, Request, Scheme, is_preflight};
 pub use respond::{Counts, respond};
 pub use schema::behaviour_schema;
 pub use site::{Route, Site, Token, TokenError};

@@ -130,14 +130,18 @@ pub struct Request {
     pub protocol: Protocol,
 }
 
+/// Whether a request is a CORS preflight: OPTIONS with an Origin and an Access-Control-Request-Method header.
+/// (`fetch.preflight.3`)
+#[must_use]
+pub fn is_preflight(method: &ByteString, headers: &Fields) -> bool {
+    *method == *"OPTIONS" && headers.contains("origin") && headers.contains("access-control-request-method")
+}
+
 impl Request {
-    /// Whether this is a CORS preflight: OPTIONS with an Origin and an Access-Control-Request-Method header.
-    /// (`fetch.preflight.3`)
+    /// Whether this is a CORS preflight.
     #[must_use]
     pub fn is_preflight(&self) -> bool {
-        self.method == *"OPTIONS"
-            && self.headers.contains("origin")
-            && self.headers.contains("access-control-request-method")
+        is_preflight(&self.method, &self.headers)
     }
 
     /// Whether this asks to upgrade to a WebSocket connection.

@@ -1,19 +1,9 @@
 //! How header values are read. (Fetch, *Headers*; Infra; MIME Sniffing)
 
-use crosscheck_servers::{ByteString, Fields};
+use crosscheck_servers::{ByteString, Fields, is_token, whole_number};
 use data_url::mime::Mime;
 
 use super::trace::Trace;
-
-/// RFC 9110 *tchar*.
-pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
-}
-
-pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
-}
 
 /// Without the given bytes at either end.
 pub(crate) fn trim(bytes: &[u8], is_space: fn(u8) -> bool) -> &[u8] {
@@ -84,16 +74,6 @@ pub(crate) fn extract_tokens(trace: &mut Trace, headers: &Fields, name: &str, gr
     } else {
         Extracted::Values(values)
     }
-}
-
-/// The number that digits alone stand for; more than can be counted is as good as the most. (RFC 9111, 1.2.2:
-/// *delta-seconds*)
-pub(crate) fn whole_number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
-    Some(digits.iter().fold(0, add))
 }
 
 /// The seconds of Access-Control-Max-Age: one line of digits.

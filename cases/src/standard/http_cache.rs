@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crosscheck_servers::{ByteString, Fields};
+use crosscheck_servers::{ByteString, Fields, whole_number};
 use url::Url;
 
-use super::header_value::whole_number;
 use super::machine::Received;
 use super::trace::Trace;
 

@@ -1,10 +1,10 @@
 //! Fetch, *Request class*: what the constructor makes of its arguments, or refuses.
 
-use crosscheck_servers::{ByteString, Fields};
+use crosscheck_servers::{ByteString, Fields, is_token};
 use url::Url;
 
 use super::client::Client;
-use super::header_value::{is_http_whitespace, is_token, trim};
+use super::header_value::{is_http_whitespace, trim};
 use super::lna::AddressSpace;
 use super::request::{Cache, Credentials, Mode, Redirect, Referrer, Request, RequestBody, includes_credentials};
 use super::safelist::{

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use crosscheck_servers::whole_number;
+
 use super::cookie_date;
-use super::header_value::{is_tab_or_space, trim, whole_number};
+use super::header_value::{is_tab_or_space, trim};
 use super::trace::Trace;
 
 /// A set-cookie-string, read.

@@ -1,10 +1,9 @@
 //! WebSockets: the constructor, *establish a WebSocket connection*, and what a page sees. (`ws.*`)
 
-use crosscheck_servers::{ByteString, Fields};
+use crosscheck_servers::{ByteString, Fields, is_token};
 use url::Url;
 
 use super::fetch::{NetworkError, UserAgent};
-use super::header_value::is_token;
 use super::machine::{Answer, Message, MessageKind, SocketEvent};
 use super::page::{StepResult, exception, of_kind};
 use super::request::{Cache, Credentials, Mode, Redirect, Referrer, Request};

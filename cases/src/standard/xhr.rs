@@ -1,9 +1,9 @@
 //! XMLHttpRequest.
 
-use crosscheck_servers::ByteString;
+use crosscheck_servers::{ByteString, is_token};
 
 use super::fetch::{NetworkError, Response, UserAgent};
-use super::header_value::{is_token, parse_mime_type};
+use super::header_value::parse_mime_type;
 use super::page::{StepResult, decode_text, exception, of_kind, readable_headers};
 use super::request::{Credentials, Mode, Request, includes_credentials};
 use super::request_class::{extract_body, normalize_value, parse_url};
