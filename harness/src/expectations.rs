@@ -1,6 +1,6 @@
 //! Known deviations: `ci/expectations/<engine>.json`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crosscheck_cases::{Case, Filter, HeaderDifference, Outcome};
@@ -254,36 +254,44 @@ impl Expectations {
         })
     }
 
-    /// The entry that names how a header line of a case's request differs.
-    #[must_use]
-    pub fn of_header(&self, case: &Case, difference: &HeaderDifference) -> Option<&Entry> {
-        self.entries.iter().find(|entry| {
-            entry.header.as_ref().is_some_and(|header| header.explains(difference))
-                && entry.filters.iter().any(|filter| filter.takes(case))
-        })
+    /// The entries that name how header lines differ, in order.
+    fn header_entries(&self) -> impl Iterator<Item = (&Entry, &HeaderRule)> {
+        self.entries.iter().filter_map(|entry| Some((entry, entry.header.as_ref()?)))
     }
 
-    /// The known deviations in header lines, each with how many of these results show it.
+    /// The entry that names how a header line of a case's request differs, and its position among those of its kind.
+    #[must_use]
+    pub fn of_header(&self, case: &Case, difference: &HeaderDifference) -> Option<(usize, &Entry)> {
+        self.header_entries()
+            .enumerate()
+            .find(|(_, (entry, header))| {
+                header.explains(difference) && entry.filters.iter().any(|filter| filter.takes(case))
+            })
+            .map(|(position, (entry, _))| (position, entry))
+    }
+
+    /// The known deviations in header lines, in order, each with how many of these results it explains something of.
     #[must_use]
     pub fn header_causes(&self, results: &[CaseRecord]) -> Vec<HeaderCause> {
-        let stated = self.entries.iter().filter_map(|entry| Some((entry, entry.header.as_ref()?)));
-        let shows = |result: &CaseRecord, entry: &Entry, header: &HeaderRule| {
-            result.deviations.iter().any(|one| {
-                one.requires == entry.requires
-                    && one.at.ends_with(&format!(".headers.{}", header.name))
-                    && is_like(header.predicted.as_deref(), one.expected.as_deref())
-                    && is_like(header.observed.as_deref(), one.observed.as_deref())
-            })
-        };
-        stated
+        let mut causes: Vec<HeaderCause> = self
+            .header_entries()
             .map(|(entry, header)| HeaderCause {
                 header: header.name.clone(),
                 requires: entry.requires.clone(),
                 cause: entry.cause.clone(),
                 link: entry.link.clone(),
-                cases: results.iter().filter(|result| shows(result, entry, header)).count(),
+                cases: 0,
             })
-            .collect()
+            .collect();
+        for result in results {
+            let shown: BTreeSet<usize> = result.deviations.iter().map(|one| one.cause).collect();
+            for position in shown {
+                if let Some(cause) = causes.get_mut(position) {
+                    cause.cases += 1;
+                }
+            }
+        }
+        causes
     }
 
     /// The file.

@@ -38,11 +38,12 @@ pub(crate) fn judge(
         let at = format!("wire[{}].headers.{}", difference.position, difference.name);
         match expectations.of_header(case, &difference) {
             _ if judgement.differences.iter().any(|known| known.at == at) => {}
-            Some(entry) => judgement.deviations.push(HeaderDeviation {
+            Some((cause, entry)) => judgement.deviations.push(HeaderDeviation {
                 at,
                 expected: difference.expected,
                 observed: difference.observed,
                 requires: entry.requires.clone(),
+                cause,
             }),
             None => unexplained.push(Difference {
                 at,
@@ -187,5 +188,16 @@ mod tests {
         assert_eq!(judged(&absent, &entry(json!("same-*"), None)).verdict, Verdict::Fail);
         assert_eq!(judged(&absent, &entry(json!("cross-*"), Some(true))).verdict, Verdict::Fail);
         assert_eq!(judged(&absent, &entry(json!(null), None)).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_known_header_line_names_the_entry_that_explains_it() {
+        let entry = |preflight: bool| {
+            let header = json!({ "name": "referer", "predicted": "*", "observed": null, "preflight": preflight });
+            json!({ "header": header, "cause": "c", "requires": "fetch.cors-check.2", "since": "1" })
+        };
+        let other = json!({ "cases": ["t/a"], "instead": { "page": "opaque" }, "cause": "c", "requires": "fetch.cors-check.2", "since": "1" });
+        let judgement = judged(&[("referer", None)], &json!([other, entry(true), entry(false)]));
+        assert_eq!(judgement.deviations.iter().map(|one| one.cause).collect::<Vec<_>>(), [1]);
     }
 }

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crosscheck_cases::{Case, Suite};
-use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, HeaderCause, RunRecord, SuiteRecord, Summary};
+use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary};
 use crosscheck_servers::{Stage, StageError};
 
 use crate::again::merge;
@@ -162,13 +162,12 @@ fn record(
 ) -> RunRecord {
     let results: Vec<CaseRecord> = options.cases.iter().filter_map(|case| records.remove(&case.id)).collect();
     let summary = Summary::count(&results, requests, duration_ms);
-    let (headers, idle): (Vec<HeaderCause>, Vec<HeaderCause>) =
-        options.expectations.header_causes(&results).into_iter().partition(|cause| cause.cases > 0);
+    let headers = options.expectations.header_causes(&results);
     // A part of the suite says nothing about entries for the rest.
     let is_whole = results.len() == options.suite.cases.len();
-    let warnings = idle
+    let warnings = headers
         .iter()
-        .filter(|_| is_whole)
+        .filter(|cause| is_whole && cause.cases == 0)
         .map(|cause| {
             let path = options.expectations.path().display();
             format!("{path}: the entry for the header {} explains nothing ({}): take it out", cause.header, cause.cause)

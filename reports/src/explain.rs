@@ -33,8 +33,9 @@ pub(crate) fn reason_line(observed: &Outcome) -> Option<String> {
 /// How header lines of an agent's requests deviate in known ways, in one line; nothing where they do not.
 pub(crate) fn header_line(run: &RunRecord) -> Option<String> {
     let cases = run.results.iter().filter(|result| !result.deviations.is_empty()).count();
-    let (causes, cases) = (count_of(run.headers.len(), "known cause"), count_of(cases, "case"));
-    (!run.headers.is_empty()).then(|| format!("header lines of requests differ by {causes}, in {cases}"))
+    let causes = run.headers.iter().filter(|cause| cause.cases > 0).count();
+    let (known, cases) = (count_of(causes, "known cause"), count_of(cases, "case"));
+    (causes > 0).then(|| format!("header lines of requests differ by {known}, in {cases}"))
 }
 
 /// What is worth knowing of a result beside its verdict, in sentences.

@@ -129,7 +129,11 @@ fn known_deviations(out: &mut String, runs: &[RunRecord]) {
             }
         }
     }
-    let headers: Vec<_> = runs.iter().flat_map(|run| run.headers.iter().map(move |one| (run, one))).collect();
+    let headers: Vec<_> = runs
+        .iter()
+        .flat_map(|run| run.headers.iter().map(move |one| (run, one)))
+        .filter(|(_, one)| one.cases > 0)
+        .collect();
     if causes.is_empty() && headers.is_empty() {
         return;
     }

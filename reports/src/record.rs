@@ -27,7 +27,8 @@ pub struct RunRecord {
     pub results: Vec<CaseRecord>,
     /// The sums.
     pub summary: Summary,
-    /// Known deviations in header lines of requests, which leave the verdicts of their cases as they are.
+    /// Known deviations in header lines of requests, in the order of the expectations. They leave the verdicts of their
+    /// cases as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderCause>,
     /// What is wrong with the run itself and no case's fault, such as an expectation that matches nothing.
@@ -140,6 +141,8 @@ pub struct HeaderDeviation {
     pub observed: Option<String>,
     /// The requirement that is not kept.
     pub requires: String,
+    /// Which of the agent's known deviations explains it: a position in [`RunRecord::headers`].
+    pub cause: usize,
 }
 
 /// A known deviation in header lines, with how many cases it was seen in.
@@ -154,7 +157,7 @@ pub struct HeaderCause {
     /// The upstream bug.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// In how many cases.
+    /// In how many cases it was seen; none in a run of other cases.
     pub cases: usize,
 }
 
