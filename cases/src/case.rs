@@ -6,7 +6,7 @@ use crosscheck_servers::Behaviour;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Document, Outcome, Probe};
+use crate::{Control, Document, Outcome, Probe};
 
 /// One question to an implementation of the standards, ready to be asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,18 @@ pub struct Case {
     pub generated: bool,
     /// Whether its expected outcome is what the executable standard predicts, and not stated by hand.
     pub predicted: bool,
+    /// What its file says of what shows that a thing could have been there that it expects to be absent.
+    pub controls: Vec<Control>,
+}
+
+impl Case {
+    /// The controls that are made for it alone.
+    pub fn own_controls(&self) -> impl Iterator<Item = &Case> {
+        self.controls.iter().filter_map(|control| match control {
+            Control::Own(own) => Some(&**own),
+            Control::Other(_) | Control::None(_) => None,
+        })
+    }
 }
 
 /// The members of a case as a case file states them.

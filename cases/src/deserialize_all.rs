@@ -4,6 +4,9 @@ use serde_path_to_error::Segment as PathSegment;
 
 use crate::source_map::Segment;
 
+/// How many mistakes are looked for: for each one, all is read again.
+const MOST_MISTAKES: usize = 50;
+
 /// Reads `value` and collects every mistake in it, not only the first: after each one the faulty member is taken out
 /// and the rest is read again.
 pub(crate) fn deserialize_all<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<(Vec<Segment>, String)>> {
@@ -33,7 +36,7 @@ pub(crate) fn deserialize_all<T: DeserializeOwned>(value: &Value) -> Result<T, V
         if !ours {
             mistakes.push((path, message));
         }
-        if ours || !removed {
+        if ours || !removed || mistakes.len() >= MOST_MISTAKES {
             return Err(mistakes);
         }
     }

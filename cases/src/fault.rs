@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+use crate::visible::{visible, visible_in_place};
+
 /// One mistake in a case file (or another JSON file that people write), with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -42,11 +44,17 @@ impl Faults {
         let shown = faults
             .iter()
             .map(|fault| {
-                let text = texts.iter().find(|(file, _)| *file == fault.file).map(|(_, text)| text.clone());
+                let text = texts.iter().find(|(file, _)| *file == fault.file).map(|(_, text)| visible_in_place(text));
                 ShownFault {
-                    message: format!("{}:{}:{}: {}", fault.file.display(), fault.line, fault.column, fault.message),
+                    message: visible(&format!(
+                        "{}:{}:{}: {}",
+                        fault.file.display(),
+                        fault.line,
+                        fault.column,
+                        fault.message
+                    )),
                     span: fault.span,
-                    text: NamedSource::new(fault.file.display().to_string(), text.unwrap_or_default()),
+                    text: NamedSource::new(visible(&fault.file.display().to_string()), text.unwrap_or_default()),
                 }
             })
             .collect();
@@ -74,7 +82,8 @@ struct ShownFault {
 impl Diagnostic for ShownFault {
     fn source_code(&self) -> Option<&dyn SourceCode> {
         // A file that is one endless line cannot be shown in place; the message names line and column.
-        let readable = self.text.inner().lines().all(|line| line.len() <= LONGEST_LINE);
+        let is_there = !self.text.inner().is_empty();
+        let readable = is_there && self.text.inner().lines().all(|line| line.len() <= LONGEST_LINE);
         readable.then_some(&self.text as &dyn SourceCode)
     }
 

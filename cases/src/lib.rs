@@ -5,9 +5,12 @@
 //! file; matrices expand to many cases. Expected and observed outcomes are the same type, and [`Outcome::differences`]
 //! compares them. [`requirement`] and [`reason_class`] look up the rows of the inventory and the classes of reasons.
 
+mod absence;
 mod address_space;
 mod case;
 mod caught;
+mod control;
+mod derive;
 mod deserialize_all;
 mod document;
 mod fault;
@@ -30,10 +33,13 @@ mod schema;
 mod sent;
 mod source_map;
 pub mod standard;
+mod visible;
 
+pub use absence::Absence;
 pub use address_space::{HostsOfSpace, address_spaces, is_placed, space_of_host};
 pub use case::{Case, CaseFile, Level, Stated};
 pub use caught::{Reach, reach};
+pub use control::{Control, ControlKind, Controls, Shown, Shows, StatedControl};
 pub use document::{Document, DocumentKind, PermissionState, Permissions};
 pub use fault::{Fault, Faults};
 pub use feature::{Feature, feature, features};
@@ -47,9 +53,10 @@ pub use probe::{
     BeaconProbe, BodyKind, ClientProbe, EvaluateProbe, EventSourceProbe, FetchProbe, LoadProbe, Loader, Probe, Reading,
     WebSocketProbe, XhrProbe,
 };
-pub use read::JsonFile;
+pub use read::{JsonFile, WRITTEN_LIMIT, read_text};
 pub use reason::{Reason, ReasonClass, reason_class, reason_classes};
 pub use recording::Recording;
 pub use requirement::{Requirement, not_tested, requirement, requirements};
 pub use schema::case_file_schema;
 pub use sent::{HeaderDifference, Sent, header_differences};
+pub use visible::{is_invisible, visible};

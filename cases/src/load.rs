@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::control::shown_by;
 use crate::deserialize_all::deserialize_all;
 use crate::matrix::{Combination, combinations};
+use crate::read::{WRITTEN_LIMIT, read_text};
 use crate::source_map::{Segment, SourceMap};
-use crate::{Case, CaseFile, Fault, Faults, Permissions, Stated, grade, lint, placeholder};
+use crate::{
+    Absence, Case, CaseFile, Control, Fault, Faults, Permissions, Stated, StatedControl, grade, lint, placeholder,
+};
 
 /// All cases of a folder of case files.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +50,7 @@ pub fn load(folder: &Path) -> Result<Suite, Faults> {
     files.sort();
     let mut texts = Vec::new();
     for file in files {
-        match std::fs::read_to_string(&file) {
+        match read_text(&file, WRITTEN_LIMIT) {
             Ok(text) => texts.push((file, text)),
             Err(error) => unreadable.push(cannot_read(&file, &error)),
         }
@@ -80,22 +84,54 @@ fn load_texts(folder: &Path, texts: &[(PathBuf, String)], mut faults: Vec<Fault>
                 let message = format!("the id {:?} stands already in {}:{line}", case.id, other.display());
                 faults.push(SourceMap::new(file, text).fault_at_line(case.line, 1, message));
             }
-            let top = case.stated.page.top();
-            let origin = top.origin.clone().unwrap_or_default();
-            let (permissions, other) =
-                permissions_of.entry(origin.clone()).or_insert_with(|| (top.permissions, case.id.clone()));
-            if *permissions != top.permissions {
-                let message = format!(
-                    "permissions belong to origins, and {other} has others for {origin}: a page with these needs an origin \
-                     of its own"
-                );
-                faults.push(SourceMap::new(file, text).fault_at_line(case.line, 1, message));
+            for case in std::iter::once(case).chain(case.own_controls()) {
+                let top = case.stated.page.top();
+                let origin = top.origin.clone().unwrap_or_default();
+                let (permissions, other) =
+                    permissions_of.entry(origin.clone()).or_insert_with(|| (top.permissions, case.id.clone()));
+                if *permissions != top.permissions {
+                    let message = format!(
+                        "permissions belong to origins, and {other} has others for {origin}: a page with these needs an \
+                         origin of its own"
+                    );
+                    faults.push(SourceMap::new(file, text).fault_at_line(case.line, 1, message));
+                }
             }
         }
         suite.topics.push((topic, about));
         suite.cases.extend(cases);
     }
+    if faults.is_empty() {
+        faults = other_controls(&suite, texts);
+    }
     if faults.is_empty() { Ok(suite) } else { Err(Faults::new(faults, texts)) }
+}
+
+/// What is wrong with controls that are other cases of the suite.
+fn other_controls(suite: &Suite, texts: &[(PathBuf, String)]) -> Vec<Fault> {
+    let named = suite.cases.iter().flat_map(|case| case.controls.iter().map(move |control| (case, control)));
+    let mut faults = Vec::new();
+    for (case, id) in named.filter_map(|(case, control)| match control {
+        Control::Other(id) => Some((case, id)),
+        _ => None,
+    }) {
+        let message = match suite.cases.iter().find(|other| other.id == *id) {
+            None => format!("its control {id:?} is no case of the suite"),
+            Some(other) => match shown_by(&other.stated.then, case, &case.absences()).is_empty() {
+                true => absent_too(case, &case.absences(), id),
+                false => continue,
+            },
+        };
+        if let Some((file, text)) = texts.iter().find(|(file, _)| *file == case.file) {
+            faults.push(SourceMap::new(file, text).fault_at_line(case.line, 1, message));
+        }
+    }
+    faults
+}
+
+fn absent_too(case: &Case, absences: &[Absence], control: &str) -> String {
+    let places: Vec<String> = absences.iter().map(Absence::to_string).collect();
+    format!("{control} has nothing where {} expects that something is absent: {}", case.id, places.join(", "))
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>, unreadable: &mut Vec<Fault>) {
@@ -220,24 +256,118 @@ impl Loader<'_> {
         if let Some(combination) = combination {
             value = combination.fill(&value);
         }
+        let controls = value.as_object_mut().and_then(|members| members.shift_remove("control"));
+        let made = Made { file, own, at, combination };
+        let mut case = self.made(&made, value.clone(), &[])?;
+        if let Some(controls) = controls {
+            let before = self.faults.len();
+            case.controls = self.controls(&made, &case, &value, controls);
+            if self.faults.len() > before {
+                return None;
+            }
+        }
+        Some(case)
+    }
+
+    /// The controls that a case states.
+    fn controls(&mut self, made: &Made<'_>, case: &Case, members: &Value, controls: Value) -> Vec<Control> {
+        let mut absences = case.absences();
+        if absences.is_empty() && made.combination.is_none() {
+            absences = case.values();
+        }
+        let prefix = vec![Segment::Member("control".to_owned())];
+        if absences.is_empty() {
+            // Of a matrix some cases expect that something is absent, and their neighbours show that it could be there.
+            if made.combination.is_none() {
+                let message = "a case that expects nothing to be absent has no control".to_owned();
+                self.fault(made, prefix, message);
+            }
+            return Vec::new();
+        }
+        let (list, is_list) = match controls {
+            Value::Array(list) => (list, true),
+            one => (vec![one], false),
+        };
+        let mut read = Vec::new();
+        for (index, control) in list.into_iter().enumerate() {
+            let mut path = prefix.clone();
+            path.extend(is_list.then_some(Segment::Item(index)));
+            match self.control(made, (case, &absences), members, control, &path, read.len() + 1) {
+                Ok(control) => read.push(control),
+                Err(Some(message)) => self.fault(made, path, message),
+                // It is told already.
+                Err(None) => {}
+            }
+        }
+        read
+    }
+
+    fn control(
+        &mut self,
+        made: &Made<'_>,
+        (case, absences): (&Case, &[Absence]),
+        members: &Value,
+        control: Value,
+        path: &[Segment],
+        number: usize,
+    ) -> Result<Control, Option<String>> {
+        match control {
+            Value::String(id) if id.contains('/') => return Ok(Control::Other(id)),
+            Value::String(id) => return Ok(Control::Other(format!("{}/{id}", case.topic))),
+            Value::Object(members) if members.len() == 1 && members.contains_key("none") => {
+                return match members["none"].as_str() {
+                    Some(why) => Ok(Control::None(why.to_owned())),
+                    None => Err(Some("\"none\" says in words why there is no control".to_owned())),
+                };
+            }
+            Value::Object(_) => {}
+            _ => {
+                let message = "a control is the id of another case, an object with what it has in place of the case's members, \
+                               or {\"none\": \"why there is none\"}";
+                return Err(Some(message.to_owned()));
+            }
+        }
+        let stated: StatedControl = deserialize_all(&control).map_err(|mistakes| {
+            for (below, message) in mistakes {
+                self.fault(made, [path, &below].concat(), message);
+            }
+            None
+        })?;
+        let members = stated.apply(members.as_object().unwrap_or(&Map::new())).map_err(Some)?;
+        let mut own = self.made(made, Value::Object(members), path).ok_or(None)?;
+        own.id = format!("{}~{number}", case.id);
+        if shown_by(&own.stated.then, case, absences).is_empty() {
+            let hint = match own.stated.then.page.len() > case.stated.then.page.len() {
+                true => "; of a control with more steps, each message of \"wire\" states its \"step\"",
+                false => "",
+            };
+            return Err(Some(format!("{}{hint}", absent_too(case, absences, "it"))));
+        }
+        Ok(Control::Own(Arc::new(own)))
+    }
+
+    /// A case of these members, all placeholders of matrices filled in. `below` is where they stand in the case's own.
+    fn made(&mut self, made: &Made<'_>, mut value: Value, below: &[Segment]) -> Option<Case> {
+        let Made { file, at, combination, .. } = *made;
         fill_page(&mut value);
+        let then = [below, &[Segment::Member("then".to_owned())]].concat();
         let predicted = match take_predicted(&mut value) {
             Ok(predicted) => predicted,
             Err(message) => {
-                self.fault(at, own, vec![Segment::Member("then".to_owned())], message, combination);
+                self.fault(made, then, message);
                 return None;
             }
         };
-        if predicted.is_some() && combination.is_none() {
+        if predicted.is_some() && combination.is_none() && below.is_empty() {
             let message = "a case that stands for itself states its own outcome; only a matrix can have it predicted";
-            self.fault(at, own, vec![Segment::Member("then".to_owned())], message.to_owned(), combination);
+            self.fault(made, then, message.to_owned());
             return None;
         }
         let mut stated: Stated = match deserialize_all(&value) {
             Ok(stated) => stated,
             Err(mistakes) => {
                 for (path, message) in mistakes {
-                    self.fault(at, own, path, message, combination);
+                    self.fault(made, [below, &path].concat(), message);
                 }
                 return None;
             }
@@ -246,7 +376,7 @@ impl Loader<'_> {
         let mistakes = lint::mistakes(&stated, predicted.is_some());
         if !mistakes.is_empty() {
             for (path, message) in mistakes {
-                self.fault(at, own, path, message, combination);
+                self.fault(made, [below, &path].concat(), message);
             }
             return None;
         }
@@ -267,11 +397,11 @@ impl Loader<'_> {
             line,
             generated,
             predicted: predicted.is_some(),
+            controls: Vec::new(),
         };
         if let Some(also) = predicted {
             if let Err(why) = case.is_modelled() {
-                let message = format!("the outcome cannot be predicted: {why}");
-                self.fault(at, own, vec![Segment::Member("then".to_owned())], message, combination);
+                self.fault(made, then, format!("the outcome cannot be predicted: {why}"));
                 return None;
             }
             let then = case.predict()?.expected(&case.stated, &also);
@@ -281,14 +411,8 @@ impl Loader<'_> {
     }
 
     /// A fault in a case: at its own member, or at the file's default where the member comes from there.
-    fn fault(
-        &mut self,
-        at: &[Segment],
-        own: &Map<String, Value>,
-        path: Vec<Segment>,
-        message: String,
-        combination: Option<&Combination>,
-    ) {
+    fn fault(&mut self, made: &Made<'_>, path: Vec<Segment>, message: String) {
+        let Made { own, at, combination, .. } = *made;
         let from_defaults = matches!(path.first(), Some(Segment::Member(name)) if !own.contains_key(name));
         let defaults = [Segment::Member("defaults".to_owned())];
         let path: Vec<Segment> = if from_defaults && self.source.has(&[&defaults[..], &path[..1]].concat()) {
@@ -302,6 +426,16 @@ impl Loader<'_> {
         };
         self.faults.push(self.source.fault(&path, message));
     }
+}
+
+/// What a case is made of.
+struct Made<'m> {
+    file: &'m CaseFile,
+    /// Its own members, without the file's defaults.
+    own: &'m Map<String, Value>,
+    /// Where it stands.
+    at: &'m [Segment],
+    combination: Option<&'m Combination>,
 }
 
 /// What an outcome that is predicted leaves to be stated: `"then": "predicted"`, or `{"predicted": [NAME, …]}` with the

@@ -1,3 +1,4 @@
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -6,6 +7,34 @@ use serde_json::Value;
 use crate::deserialize_all::deserialize_all;
 use crate::source_map::{Segment, SourceMap};
 use crate::{Fault, Faults};
+
+/// How large a file may be that people write: cases, policies, engines, expectations.
+pub const WRITTEN_LIMIT: u64 = 16 << 20;
+
+/// Reads a text file of at most `limit` bytes.
+///
+/// # Errors
+/// It cannot be read, is no ordinary file (a pipe or a device may never end), is larger, or is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    let other = |message: String| io::Error::new(io::ErrorKind::InvalidData, message);
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        let kind = if meta.is_dir() { "a folder" } else { "a pipe, a socket or a device" };
+        return Err(other(format!("it is {kind}, and a file is expected")));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(other(format!("it is larger than {} MB, the most that is read here", limit >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = &error.as_bytes()[..valid];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        other(format!("it is not UTF-8: line {line}, byte {column}"))
+    })
+}
 
 /// A JSON file that people write: its value, and where things stand in its text.
 pub struct JsonFile<'t> {
@@ -68,5 +97,31 @@ impl<'t> JsonFile<'t> {
 impl std::fmt::Debug for JsonFile<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("JsonFile").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ordinary_files_of_bounded_size_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        for (bytes, limit, fault) in [
+            (&b"plain"[..], 5, None),
+            (b"longer", 5, Some("larger than 0 MB")),
+            (b"one\ntwo \xff", 100, Some("not UTF-8: line 2, byte 5")),
+        ] {
+            std::fs::write(&path, bytes).expect("a file");
+            let read = read_text(&path, limit);
+            match fault {
+                None => assert_eq!(read.expect("a text").as_bytes(), bytes),
+                Some(fault) => assert!(read.expect_err("a fault").to_string().contains(fault)),
+            }
+        }
+        for (path, fault) in [(Path::new("/dev/zero"), "a device"), (folder.path(), "a folder")] {
+            assert!(read_text(path, 100).expect_err("a fault").to_string().contains(fault));
+        }
     }
 }

@@ -1,7 +1,7 @@
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::{CaseFile, Stated};
+use crate::{CaseFile, Stated, StatedControl};
 
 /// The JSON Schema of a case file, for editors and for whoever writes cases with other tools. In a matrix every member
 /// may also be a placeholder, so a matrix' members are not checked by it; the loader checks them after they are filled
@@ -10,6 +10,7 @@ use crate::{CaseFile, Stated};
 pub fn case_file_schema() -> Schema {
     let mut generator = SchemaGenerator::default();
     let case = generator.subschema_for::<Stated>();
+    let control = generator.subschema_for::<StatedControl>();
     let mut schema = generator.root_schema_for::<CaseFile>();
     schema.insert("title".to_owned(), "A Crosscheck case file".into());
     if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
@@ -17,6 +18,18 @@ pub fn case_file_schema() -> Schema {
         // With defaults a case may leave out what the file gives once; the loader says what is missing after all.
         if let Some(Value::Object(stated)) = definitions.get_mut("Stated") {
             stated.insert("required".to_owned(), json!(["id", "title"]));
+            let one = json!([
+                { "type": "string", "description": "The id of another case." },
+                control,
+                { "type": "object", "properties": { "none": { "type": "string" } }, "required": ["none"], "additionalProperties": false }
+            ]);
+            if let Some(Value::Object(properties)) = stated.get_mut("properties") {
+                let control = json!({
+                    "description": "What shows that a thing could have been there that the case expects to be absent.",
+                    "anyOf": [{ "anyOf": one }, { "type": "array", "items": { "anyOf": one }, "minItems": 1 }]
+                });
+                properties.insert("control".to_owned(), control);
+            }
         }
     }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {

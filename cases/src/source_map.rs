@@ -51,7 +51,7 @@ impl<'t> SourceMap<'t> {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             span: (start, length),
-            message: message.into(),
+            message: cut(message.into()),
         }
     }
 
@@ -120,6 +120,17 @@ impl<'t> SourceMap<'t> {
         }
         faults
     }
+}
+
+/// How long a message may be: it may quote what stands in the file.
+const LONGEST_MESSAGE: usize = 500;
+
+fn cut(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }
 
 fn property_name<'a>(name: &'a ObjectPropName<'_>) -> &'a str {

@@ -19,6 +19,8 @@ use crate::{Expectations, RunError};
 
 /// How long nothing at all may come from the pages before their cases count as stuck. Longer than any step may take.
 const SILENCE_LIMIT: Duration = Duration::from_secs(25);
+/// After how much silence it is worth a word to whoever looks for the reason.
+const QUIET: Duration = Duration::from_secs(8);
 /// How often the engine's messages are read, and what is known by then is settled.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long messages and requests that follow the last result may take to come in.
@@ -140,6 +142,8 @@ struct Batch<'b> {
     arrivals: mpsc::UnboundedReceiver<Exchange>,
     /// How many documents of each window are not done yet.
     open: Vec<usize>,
+    /// The cases of which something was reported.
+    heard: Vec<bool>,
     /// What was reported and is not settled, with the number of looks at the engine's messages before it.
     reported: HashMap<usize, (Attempt, u32)>,
     messages: Messages,
@@ -171,6 +175,7 @@ impl<'b> Batch<'b> {
             windows,
             watcher,
             arrivals,
+            heard: vec![false; cases.len()],
             reported: HashMap::new(),
             messages: Messages::default(),
             looks: 0,
@@ -280,7 +285,11 @@ impl<'b> Batch<'b> {
                     let patience = self.setting.manner.patience * self.setting.slowness.factor();
                     let silence_limit = SILENCE_LIMIT.mul_f64(patience);
                     if last_arrival.elapsed() > silence_limit {
-                        return Ok(End::Lost(format!("the pages were silent for {} seconds", silence_limit.as_secs())));
+                        let (seconds, which) = (silence_limit.as_secs(), self.under_way(&tab_of));
+                        return Ok(End::Lost(format!("the pages were silent for {seconds} seconds, with {which} under way")));
+                    }
+                    if last_arrival.elapsed() > QUIET {
+                        tracing::debug!("quiet, with {} under way", self.under_way(&tab_of));
                     }
                 }
             }
@@ -357,6 +366,11 @@ impl<'b> Batch<'b> {
             return Ok(Step::None);
         };
         for report in batch {
+            if let Report::Ran { case, .. } | Report::Missing { case, .. } | Report::Broken { case, .. } = &report
+                && let Some(heard) = self.heard.get_mut(*case)
+            {
+                *heard = true;
+            }
             match report {
                 Report::Ran { case, page, ms } => {
                     let attempt = match serde_json::from_value(page) {
@@ -403,6 +417,14 @@ impl<'b> Batch<'b> {
         for child in children {
             self.fail_node(window, child, why);
         }
+    }
+
+    /// Some of the cases in the loaded windows of which nothing was reported.
+    fn under_way(&self, tab_of: &HashMap<usize, usize>) -> String {
+        let nodes = tab_of.keys().flat_map(|window| &self.windows[*window].nodes);
+        let open: Vec<usize> = nodes.flat_map(|node| &node.cases).copied().filter(|case| !self.heard[*case]).collect();
+        let named: Vec<&str> = open.iter().take(5).map(|case| self.cases[*case].id.as_str()).collect();
+        format!("{} cases ({})", open.len(), named.join(", "))
     }
 
     /// Reads what the engine said since the last look.

@@ -4,8 +4,8 @@ use crosscheck_cases::{Case, DocumentKind};
 use crosscheck_reports::{AgentRecord, CaseRecord, Verdict};
 use crosscheck_servers::Stage;
 
-use crate::again::{Attempts, MOST_ALONE};
 use crate::attempt::{Attempt, End, Setting, Settled, attempt};
+use crate::attempts::{Attempts, MOST_ALONE};
 use crate::engine::PermissionSetting;
 use crate::guard::Guard;
 use crate::network::Network;
@@ -24,6 +24,8 @@ const LOST_SESSIONS: usize = 3;
 const ALONE: usize = 24;
 /// By how much the limits of time are longer for cases that are asked again.
 const PATIENCE: f64 = 3.0;
+/// How many controls run together, but for those of one area.
+const CONTROLS: usize = 400;
 /// How many times a case is tried that comes to no result at all.
 const ATTEMPTS: u32 = 3;
 
@@ -62,7 +64,9 @@ impl<'r> Browser<'r> {
         engine.reasons.partial = webdriver.is_some() && engine.reasons.sources.contains(&ReasonSource::BrowserOutput);
         let client = Performer::new(stage, None)?;
         let agent = AgentRecord::default();
-        let network = Network::of(stage, options.cases.iter().copied());
+        // A case may need the control of another one that is not to run.
+        let cases = &options.suite.cases;
+        let network = Network::of(stage, cases.iter().chain(cases.iter().flat_map(Case::own_controls)));
         let mut browser = Self {
             options,
             engine,
@@ -118,6 +122,34 @@ impl<'r> Browser<'r> {
         }
         self.patience = 1.0;
         self.lanes = self.options.lanes;
+        Ok(())
+    }
+
+    /// Runs controls, each once.
+    pub(crate) async fn controls(
+        &mut self,
+        cases: &[&Case],
+        finish: &mut dyn FnMut(CaseRecord) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let (without, with): (Vec<&Case>, Vec<&Case>) =
+            cases.iter().partition(|case| case.stated.page.kind == DocumentKind::None);
+        for case in without {
+            let observed = self.client.perform(case).await;
+            finish(judged(case, observed, false, self.options.expectations, 1))?;
+        }
+        self.patience = PATIENCE;
+        // Topic by topic, as far as they are large: as many controls that make frames in one page as all together Firefox
+        // stops to load.
+        let area = |case: &Case| case.topic.split('/').next().unwrap_or_default().to_owned();
+        let mut batch: Vec<&Case> = Vec::new();
+        for topic in with.chunk_by(|one, other| area(one) == area(other)) {
+            if !batch.is_empty() && batch.len() + topic.len() > CONTROLS {
+                self.run_all(&std::mem::take(&mut batch), finish).await?;
+            }
+            batch.extend(topic);
+        }
+        self.run_all(&batch, finish).await?;
+        self.patience = 1.0;
         Ok(())
     }
 

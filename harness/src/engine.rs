@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crosscheck_cases::standard::AddressSpace;
-use crosscheck_cases::{Case, DocumentKind, Loader, PermissionState, Probe};
+use crosscheck_cases::{Case, DocumentKind, Loader, PermissionState, Probe, WRITTEN_LIMIT, read_text, reason_class};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -376,18 +376,39 @@ impl Engine {
             let known = built_in.iter().map(|engine| engine.name.as_str()).collect::<Vec<_>>().join(", ");
             return Err(EngineError::Unknown { name: name.to_owned(), known });
         }
-        let text = std::fs::read_to_string(path)
+        let text = read_text(path, WRITTEN_LIMIT)
             .map_err(|source| EngineError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(path, &text)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, EngineError> {
-        serde_json::from_str(text).map_err(|error| EngineError::Malformed {
+        let engine: Self = serde_json::from_str(text).map_err(|error| EngineError::Malformed {
             path: path.to_owned(),
             line: error.line(),
             column: error.column(),
             message: error.to_string(),
-        })
+        })?;
+        match engine.mistake() {
+            Some(message) => Err(EngineError::Malformed { path: path.to_owned(), line: 1, column: 1, message }),
+            None => Ok(engine),
+        }
+    }
+
+    /// What the format allows and no engine should have.
+    fn mistake(&self) -> Option<String> {
+        // It is the name of a folder, too.
+        let is_name = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        if !self.name.starts_with(|first: char| first.is_ascii_alphanumeric()) || !self.name.chars().all(is_name) {
+            return Some(format!("the name {:?} is not made of letters, digits, \"-\", \"_\" and \".\"", self.name));
+        }
+        if self.browser.is_empty() || self.driver.is_empty() {
+            return Some("\"browser\" and \"driver\" name at least one program each".to_owned());
+        }
+        let classes =
+            self.reasons.silent.iter().chain(self.reasons.unheard.iter().flat_map(|unheard| &unheard.classes));
+        let classes = classes.chain(self.reasons.patterns.iter().flat_map(|pattern| &pattern.classes));
+        let unknown = classes.into_iter().find(|class| reason_class(class).is_none());
+        unknown.map(|class| format!("no reason has the name {class:?}; reasons stand in cases/reasons.json"))
     }
 
     /// The same engine, which reaches these servers (`host:port`) directly; nothing where its file does not say how.

@@ -18,4 +18,6 @@ pub enum RunEvent {
     Ran(Verdict),
     /// A case was run to its end in the last round: all that came of it in all rounds.
     Finished(CaseRecord),
+    /// All cases were run; now so many controls are, which are in no count.
+    Controls(usize),
 }

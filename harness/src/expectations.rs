@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use crosscheck_cases::{Case, Filter, HeaderDifference, Outcome};
+use crosscheck_cases::{Case, Filter, HeaderDifference, Outcome, WRITTEN_LIMIT, read_text};
 use crosscheck_reports::{CaseRecord, HeaderCause};
 use serde::Deserialize;
 
@@ -127,7 +127,7 @@ impl Expectations {
     /// It cannot be read, is malformed, or an entry matches no case.
     pub fn load(path: &Path, suite: &[Case]) -> Result<Self, ExpectationsError> {
         let fault = |mistakes: Vec<String>| ExpectationsError { path: path.to_owned(), mistakes };
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_text(path, WRITTEN_LIMIT) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(fault(vec![format!("cannot be read: {error}")])),

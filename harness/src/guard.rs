@@ -5,6 +5,8 @@
 //! any way at all, then ends every process with the mark, and all of its process group, and removes the run's folder.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -19,6 +21,16 @@ const MARK: &str = "CROSSCHECK_RUN";
 /// The variable that marks the processes of one session of it.
 const SESSION_MARK: &str = "CROSSCHECK_SESSION";
 
+/// Where programs keep what belongs to a user, below the folder that is their home.
+const HOME: [(&str, &str); 6] = [
+    ("HOME", ""),
+    ("XDG_CACHE_HOME", ".cache"),
+    ("XDG_CONFIG_HOME", ".config"),
+    ("XDG_DATA_HOME", ".local/share"),
+    ("XDG_STATE_HOME", ".local/state"),
+    ("XDG_DOWNLOAD_DIR", "Downloads"),
+];
+
 /// The folder and the mark of a run, and the process that cleans up after it.
 #[derive(Debug)]
 pub struct Guard {
@@ -32,7 +44,9 @@ impl Guard {
     /// # Errors
     /// The folder cannot be made, or the program cannot be started.
     pub fn start(program: &Path) -> std::io::Result<Self> {
-        let new = || tempfile::Builder::new().prefix("crosscheck-").to_owned();
+        // Profiles may hold what somebody authenticates with.
+        let new =
+            || tempfile::Builder::new().prefix("crosscheck-").permissions(Permissions::from_mode(0o700)).to_owned();
         let in_memory = memory().and_then(|memory| new().tempdir_in(memory).ok());
         let folder = in_memory.map_or_else(|| new().tempdir(), Ok)?;
         let child = Command::new(program)
@@ -54,10 +68,18 @@ impl Guard {
     }
 
     /// A command whose process, with all that it starts, ends with the run; or before, with the session whose folder
-    /// is given.
+    /// is given. Its home is in that folder too, and no proxy of the environment stands between it and the fake servers.
     #[must_use]
     pub fn command(&self, program: &Path, session: &Path) -> Command {
         let mut command = Command::new(program);
+        let home = session.join("home");
+        for (variable, folder) in HOME {
+            command.env(variable, home.join(folder));
+        }
+        let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_proxy)) {
+            command.env_remove(name);
+        }
         command
             .env(MARK, self.folder.path())
             .env(SESSION_MARK, session)

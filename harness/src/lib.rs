@@ -1,11 +1,12 @@
 //! The harness: it plans what has to be loaded, drives agents, joins what pages saw with what arrived at the servers,
 //! and gives verdicts. The `crosscheck` command is a thin shell over this library.
 
-mod again;
 mod attempt;
+mod attempts;
 pub mod bench;
 mod browser;
 pub mod check;
+mod control;
 pub mod discover;
 mod driver;
 mod engine;

@@ -27,6 +27,7 @@ pub(crate) fn unobserved(case: &Case, verdict: Verdict, why: String, attempts: u
         deviations: Vec::new(),
         wire: Packed::default(),
         trace: Packed::default(),
+        controls: Vec::new(),
         attempts,
         duration_ms: 0.0,
         slowness: 1.0,

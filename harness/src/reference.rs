@@ -10,7 +10,7 @@ use crosscheck_reports::{AgentRecord, Verdict};
 use crosscheck_servers::{Behaviour, Exchange, Stage, Token};
 use tokio::task::JoinSet;
 
-use crate::again::Attempts;
+use crate::attempts::Attempts;
 use crate::observe;
 use crate::record::{Observed, judged, unobserved};
 use crate::run::{Results, RunError, RunOptions};
@@ -51,6 +51,15 @@ impl<'r> Reference<'r> {
             open = attempts.open(&open);
         }
         Ok(())
+    }
+
+    /// Runs controls, each once.
+    pub(crate) async fn controls(
+        &self,
+        cases: &[&Case],
+        finish: &mut dyn FnMut(crosscheck_reports::CaseRecord) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        self.run_all(cases, self.options.lanes, finish).await
     }
 
     async fn run_all(

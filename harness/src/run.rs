@@ -1,13 +1,15 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crosscheck_cases::{Case, Suite};
+use crosscheck_cases::{Case, Controls, Suite};
 use crosscheck_reports::{AgentRecord, CaseRecord, FORMAT, RunRecord, SuiteRecord, Summary};
 use crosscheck_servers::{Stage, StageError};
 
-use crate::again::merge;
+use crate::attempts::merge;
 use crate::browser::Browser;
+use crate::control::Plan;
 use crate::guard::Guard;
 use crate::network::start_stage;
 use crate::reference::Reference;
@@ -111,6 +113,20 @@ enum Runner<'a, 'r> {
     Reference(&'a Reference<'r>),
 }
 
+impl Runner<'_, '_> {
+    /// Runs controls once, with more time than cases have.
+    async fn controls(&mut self, cases: &[&Case], ran: &mut HashMap<String, CaseRecord>) -> Result<(), RunError> {
+        let mut finish = |record: CaseRecord| {
+            ran.insert(record.id.clone(), record);
+            Ok(())
+        };
+        match self {
+            Self::Browser(browser) => browser.controls(cases, &mut finish).await,
+            Self::Reference(reference) => reference.controls(cases, &mut finish).await,
+        }
+    }
+}
+
 async fn run_rounds<'r>(
     options: &'r RunOptions<'r>,
     mut runner: Runner<'_, 'r>,
@@ -143,6 +159,18 @@ async fn run_rounds<'r>(
             Runner::Reference(reference) => reference.round(&cases, &mut results).await?,
         }
     }
+    let controls = Controls::of(options.suite);
+    let plan = Plan::of(&controls, options.cases.iter().copied(), &results.records);
+    let to_run = plan.to_run(&results.records);
+    let mut ran = HashMap::new();
+    if !to_run.is_empty() {
+        (results.listen)(&RunEvent::Controls(to_run.len()))?;
+        runner.controls(&to_run.iter().map(Arc::as_ref).collect::<Vec<_>>(), &mut ran).await?;
+        // What nothing came of may have been late.
+        let again = plan.missing(&ran);
+        runner.controls(&again.iter().map(Arc::as_ref).collect::<Vec<_>>(), &mut ran).await?;
+    }
+    plan.judge(&mut results.records, &ran);
     let duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     let requests = stage.requests() - requests_before;
     let agent = match &runner {

@@ -98,10 +98,12 @@ impl Session {
     ) -> Result<Self, SessionError> {
         let profile = tempfile::Builder::new()
             .prefix("profile-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir_in(guard.folder())
             .map_err(SessionError::Profile)?
             // The guard removes it with the run's folder; the browser may outlive this value.
             .keep();
+        std::fs::create_dir(profile.join("home")).map_err(SessionError::Profile)?;
         let (driver, url, browser, output) = match source {
             Source::Running(url) => (None, url.clone(), PathBuf::new(), None),
             Source::Installed(installed) => {

@@ -8,7 +8,7 @@ use crosscheck_cases::{
 use crosscheck_servers::Exchange;
 use serde_json::{Map, Value};
 
-use crate::text::is_invisible;
+use crosscheck_cases::is_invisible;
 
 /// JavaScript that does what the page of a case does, to be pasted into a browser's developer tools on a page of the
 /// case's origin. Empty where no browser takes part.

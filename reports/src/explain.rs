@@ -3,7 +3,7 @@
 use crosscheck_cases::{Difference, Grade, Outcome, reason_class, shown_value};
 
 use crate::text::count_of;
-use crate::{CaseRecord, RunRecord, Verdict};
+use crate::{CaseRecord, ControlRecord, RunRecord, Verdict};
 
 /// `page[0].status: expected 200, observed 0`.
 pub(crate) fn difference_line(difference: &Difference) -> String {
@@ -50,7 +50,25 @@ pub(crate) fn also(result: &CaseRecord) -> Vec<String> {
         unasked.map(|message| format!("A message that no step asked for, from {}: {}", message.origin, message.data));
     let slow = (result.slowness > 1.0)
         .then(|| format!("The machine was slow: limits of time were multiplied by {}.", result.slowness));
-    deviations.chain(unasked).chain(slow).collect()
+    let controls = result.controls.iter().map(control_line);
+    deviations.chain(controls).chain(unasked).chain(slow).collect()
+}
+
+/// What a control came to.
+fn control_line(control: &ControlRecord) -> String {
+    let ControlRecord { id, about, places, missing, verdict, differences, .. } = control;
+    let name = match about {
+        Some(about) if !about.starts_with("The control of ") => format!("the case {about}"),
+        Some(about) => about.split_once(": ").map_or_else(|| id.clone(), |(_, about)| format!("the case {about}")),
+        None => id.clone(),
+    };
+    let places = places.join(", ");
+    if missing.is_empty() {
+        return format!("Its control, {name}, has what is absent here: {places}.");
+    }
+    let differences: Vec<String> = differences.iter().map(difference_line).collect();
+    let why = if differences.is_empty() { verdict.to_string() } else { differences.join("; ") };
+    format!("Its control, {name}, should have what is absent here ({places}), and lacks {}: {why}.", missing.join(", "))
 }
 
 /// What is wrong with a result, in one line; nothing where all is as it should be.
@@ -73,6 +91,7 @@ pub(crate) fn what_happened(result: &CaseRecord) -> String {
 pub(crate) const fn verdict_meaning(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "As expected.",
+        Verdict::NotShown => "As expected, but nothing shows that what is absent could have been there.",
         Verdict::Fail => "Not as expected.",
         Verdict::Known => "Not as expected; the expectations name the cause.",
         Verdict::Fixed => "As expected now, although the expectations say otherwise.",
@@ -86,7 +105,7 @@ pub(crate) const fn verdict_meaning(verdict: Verdict) -> &'static str {
 /// What somebody should do about a verdict; nothing where nobody has to do anything.
 pub(crate) const fn what_to_do(verdict: Verdict) -> Option<&'static str> {
     match verdict {
-        Verdict::Pass | Verdict::Known | Verdict::Differs | Verdict::Skipped => None,
+        Verdict::Pass | Verdict::NotShown | Verdict::Known | Verdict::Differs | Verdict::Skipped => None,
 
         Verdict::Fail => Some(
             "Find out whether the agent, the case or the standard is wrong. If it is the agent, report the bug and add an \

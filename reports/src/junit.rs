@@ -3,8 +3,8 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::explain::{difference_line, reason_line, verdict_meaning, what_happened, what_to_do};
-use crate::text::visible;
 use crate::{CaseRecord, RunRecord, Verdict};
+use crosscheck_cases::visible;
 
 /// The results in the JUnit format that CI systems read: a test suite for each agent and area, a test case for each case.
 ///
@@ -59,7 +59,7 @@ fn case(run: &RunRecord, result: &CaseRecord) -> TestCase {
 fn status(result: &CaseRecord) -> TestCaseStatus {
     let kind = match result.verdict {
         Verdict::Pass => return TestCaseStatus::success(),
-        Verdict::Known | Verdict::Differs | Verdict::Skipped => {
+        Verdict::NotShown | Verdict::Known | Verdict::Differs | Verdict::Skipped => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(visible(result.note.as_deref().unwrap_or(verdict_meaning(result.verdict))));
             if result.verdict != Verdict::Skipped {

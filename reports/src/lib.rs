@@ -25,10 +25,12 @@ pub use coverage::{
 };
 pub use html::{render_html, write_html};
 pub use junit::render_junit;
-pub use markdown::render_markdown;
+pub use markdown::{escape as escape_markdown, render_markdown};
 pub use packed::Packed;
 pub use read::{ReadError, read_run, read_runs};
-pub use record::{AgentRecord, CaseRecord, FORMAT, HeaderCause, HeaderDeviation, RunRecord, SuiteRecord, Summary};
+pub use record::{
+    AgentRecord, CaseRecord, ControlRecord, FORMAT, HeaderCause, HeaderDeviation, RunRecord, SuiteRecord, Summary,
+};
 pub use schema::run_schema;
 pub use table::render_table;
 pub use verdict::Verdict;

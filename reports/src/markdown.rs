@@ -1,8 +1,9 @@
 use std::fmt::Write as _;
 
 use crate::explain::{reason_line, what_happened, what_to_do};
-use crate::text::{count_of, duration, grouped, shortened, visible};
+use crate::text::{count_of, duration, grouped, shortened};
 use crate::{CaseRecord, RunRecord, Verdict};
+use crosscheck_cases::visible;
 
 /// How many unexpected cases are listed; job pages of CI systems hold about a megabyte.
 const LISTED: usize = 500;
@@ -166,8 +167,9 @@ fn label(run: &RunRecord) -> &str {
     if run.agent.label.is_empty() { &run.agent.name } else { &run.agent.label }
 }
 
-/// The text with everything that Markdown, tables or HTML give a meaning taken as it stands.
-fn escape(text: &str) -> String {
+/// Text that Markdown and HTML show as it is, in a line: no markup, no mention of a person.
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in visible(text).chars() {
         match character {

@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crosscheck_cases::read_text;
 use serde::Deserialize;
 
 use crate::{FORMAT, RunRecord};
@@ -31,7 +32,7 @@ pub enum ReadError {
         first: PathBuf,
     },
     /// The operating system refuses.
-    #[error("{} cannot be read", .path.display())]
+    #[error("{} cannot be read: {source}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -102,8 +103,12 @@ fn run_files(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
-    if !path.is_dir() {
+    if !path.exists() {
         return Err(ReadError::Missing { path: path.to_owned() });
+    }
+    if !path.is_dir() {
+        // A pipe or a device: reading it says what it is.
+        return Ok(vec![path.to_owned()]);
     }
     let own = path.join("run.json");
     if own.is_file() {
@@ -121,6 +126,9 @@ fn run_files(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     if files.is_empty() { Err(ReadError::NoRun { folder: path.to_owned() }) } else { Ok(files) }
 }
 
+/// How large a run record may be.
+const LIMIT: u64 = 1 << 30;
+
 /// What is looked at before the rest is trusted to be in this format.
 #[derive(Deserialize)]
 struct Envelope {
@@ -129,10 +137,16 @@ struct Envelope {
 }
 
 fn read_file(file: &Path) -> Result<RunRecord, ReadError> {
-    let text = std::fs::read_to_string(file).map_err(|source| ReadError::Io { path: file.to_owned(), source })?;
+    let text = read_text(file, LIMIT).map_err(|source| ReadError::Io { path: file.to_owned(), source })?;
     // Another format may look like anything else, so the number is read before the record.
     let envelope: Envelope = serde_json::from_str(&text).map_err(|error| {
-        if error.is_data() {
+        if error.is_data() && error.to_string().contains("duplicate field") {
+            ReadError::Member {
+                file: file.to_owned(),
+                at: "format".to_owned(),
+                message: "a member stands twice".to_owned(),
+            }
+        } else if error.is_data() {
             ReadError::NotARun { file: file.to_owned() }
         } else {
             ReadError::NotJson { file: file.to_owned(), error }

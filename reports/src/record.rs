@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crosscheck_cases::standard::Decision;
-use crosscheck_cases::{Difference, Level, Outcome, Recording, Stated};
+use crosscheck_cases::{ControlKind, Difference, Level, Outcome, Recording, Stated};
 use crosscheck_servers::Exchange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,10 @@ pub struct CaseRecord {
     /// The rules of the standard that the agent followed, in order, where it says so (the reference agent does).
     #[serde(default, skip_serializing_if = "Packed::is_default")]
     pub trace: Packed<Vec<Decision>>,
+    /// What shows that something which it expects to be absent could have been there; nothing where the reason that the
+    /// agent gave for its block says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<ControlRecord>,
     /// How many times it was tried.
     pub attempts: u32,
     /// How long the last attempt took in the page, in milliseconds.
@@ -126,6 +130,28 @@ const fn ordinary() -> f64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_ordinary(slowness: &f64) -> bool {
     *slowness <= ordinary()
+}
+
+/// What came of a control: a case in which something has to be there that another one expects to be absent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ControlRecord {
+    /// The control's id: that of a case of the suite, or the case's own with `~` and a number.
+    pub id: String,
+    /// Where it comes from.
+    pub kind: ControlKind,
+    /// What is different in it, where it is made for this case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// What had to be there: `wire[0].headers.cookie`.
+    pub places: Vec<String>,
+    /// What of it was not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// How the control itself came out.
+    pub verdict: Verdict,
+    /// Where it came out otherwise than it states.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
 }
 
 /// A header line that is not what the standard says, as a known deviation of the agent tells.
@@ -184,7 +210,7 @@ impl RunRecord {
         };
         for result in &self.results {
             match (result.verdict, result.observed.unpack()) {
-                (Verdict::Pass, Some(observed)) => {
+                (Verdict::Pass | Verdict::NotShown, Some(observed)) => {
                     let recorded = result.case.recorded(&observed);
                     recording.passed.insert(result.id.clone(), recorded);
                 }

@@ -3,8 +3,9 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
 use crate::explain::{header_line, reason_line, what_happened};
-use crate::text::{count_of, grouped, shortened, visible};
+use crate::text::{count_of, grouped, shortened};
 use crate::{RunRecord, Verdict};
+use crosscheck_cases::visible;
 
 /// The widest line, in columns.
 const WIDTH: usize = 120;
@@ -61,11 +62,18 @@ pub fn render_table(runs: &[RunRecord]) -> String {
 
 fn summary(runs: &[RunRecord]) -> String {
     let mut rows: Vec<Vec<String>> = Vec::with_capacity(runs.len() + 1);
-    let heads = ["agent", "version"].into_iter().chain(Verdict::ALL.map(Verdict::name));
+    // A verdict that nothing has takes no column, but for those that everybody looks for.
+    let verdicts: Vec<Verdict> = Verdict::ALL
+        .into_iter()
+        .filter(|verdict| {
+            matches!(verdict, Verdict::Pass | Verdict::Fail) || runs.iter().any(|run| run.summary.of(*verdict) > 0)
+        })
+        .collect();
+    let heads = ["agent", "version"].into_iter().chain(verdicts.iter().map(|verdict| verdict.name()));
     rows.push(heads.chain(["requests", "seconds", "requests/s"]).map(str::to_owned).collect());
     for run in runs {
         let mut row = vec![shortened(&visible(&run.agent.name), 16), shortened(&visible(&run.agent.version), 16)];
-        row.extend(Verdict::ALL.iter().map(|verdict| match run.summary.of(*verdict) {
+        row.extend(verdicts.iter().map(|verdict| match run.summary.of(*verdict) {
             0 => "-".to_owned(),
             count => grouped(count as u64),
         }));

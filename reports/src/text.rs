@@ -1,36 +1,6 @@
 //! Texts for people. What a record holds comes from servers and browsers, so it may hold anything: terminal escapes,
 //! line breaks, characters that turn the direction of the text around them.
 
-use std::fmt::Write as _;
-
-/// The text in one line, with every character that cannot be seen, or that would change how others are seen, written
-/// as its number: `\u{202e}`.
-pub(crate) fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if is_invisible(character) => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
-            }
-            _ => out.push(character),
-        }
-    }
-    out
-}
-
-pub(crate) fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-            | '\u{fffe}' | '\u{ffff}'
-        )
-}
-
 /// The first `limit` characters, and `…` where there are more.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
@@ -73,12 +43,6 @@ pub(crate) fn duration(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_be_seen_is_written_as_its_number() {
-        assert_eq!(visible("a\0b\u{1b}[31m\u{202e}c\r\n"), "a\\u{0}b\\u{1b}[31m\\u{202e}c\\r\\n");
-        assert_eq!(visible("plain é 日本"), "plain é 日本");
-    }
 
     #[test]
     fn long_texts_are_cut_between_characters() {

@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 
 /// How a case came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// As expected.
     Pass,
+    /// As expected, that something is absent; but its control did not come out present, so nothing shows that it could have
+    /// been there.
+    NotShown,
     /// Not as expected.
     Fail,
     /// Not as expected, as an entry of the expectations explains.
@@ -27,14 +30,24 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, in the order of reports.
-    pub const ALL: [Self; 8] =
-        [Self::Pass, Self::Fail, Self::Known, Self::Fixed, Self::Flaky, Self::Differs, Self::Skipped, Self::Error];
+    pub const ALL: [Self; 9] = [
+        Self::Pass,
+        Self::NotShown,
+        Self::Fail,
+        Self::Known,
+        Self::Fixed,
+        Self::Flaky,
+        Self::Differs,
+        Self::Skipped,
+        Self::Error,
+    ];
 
     /// The name in records and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pass => "pass",
+            Self::NotShown => "not-shown",
             Self::Fail => "fail",
             Self::Known => "known",
             Self::Fixed => "fixed",
@@ -50,6 +63,7 @@ impl Verdict {
     pub const fn sign(self) -> &'static str {
         match self {
             Self::Pass => "✓",
+            Self::NotShown => "?",
             Self::Fail => "✗",
             Self::Known => "≈",
             Self::Fixed => "↑",
@@ -65,7 +79,7 @@ impl Verdict {
     pub const fn is_unexpected(self) -> bool {
         match self {
             Self::Fail | Self::Fixed | Self::Flaky | Self::Error => true,
-            Self::Pass | Self::Known | Self::Differs | Self::Skipped => false,
+            Self::Pass | Self::NotShown | Self::Known | Self::Differs | Self::Skipped => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The executable standard against what it is to agree with: observations of real browsers, hand-written cases, the
 //! inventory, and deliberately wrong copies of itself.
 
+mod controls;
 mod embedder_policy;
 mod exchanges;
 mod framing;

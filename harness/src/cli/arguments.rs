@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// List the cases, expanded
     List(ListArguments),
+    /// List the cases that expect something to be absent, each with what shows that it could have been there
+    Controls(ListArguments),
     /// Show what a case sets up, does and expects, why, and how to try it by hand
     Show(ShowArguments),
     /// Say what a browser does with a cross-origin request, and why

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use crosscheck::check::CheckError;
 use crosscheck::explain::ExplainError;
 use crosscheck::{EngineError, ExpectationsError, JournalError, RunError};
+use crosscheck_cases::visible;
 use crosscheck_cases::{Faults, FilterError};
 
 /// Why a command could not do its work. The exit code follows: 2 where what it was given is faulty, 3 where its
@@ -31,9 +32,9 @@ impl Failure {
             Self::Interrupted(_) => 130,
         };
         match self {
-            Self::Cases(faults) => eprintln!("{:?}", miette::Report::new(faults)),
-            Self::Shown(report) => eprintln!("{report:?}"),
-            other => eprintln!("error: {other}"),
+            Self::Cases(faults) => tell!("{:?}", miette::Report::new(faults)),
+            Self::Shown(report) => tell!("{report:?}"),
+            other => tell!("error: {other}"),
         }
         ExitCode::from(code)
     }
@@ -43,7 +44,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(message) | Self::Environment(message) | Self::Interrupted(message) => {
-                formatter.write_str(message)
+                // What is quoted in it may come from a server or a file.
+                let lines: Vec<String> = message.lines().map(visible).collect();
+                formatter.write_str(&lines.join("\n"))
             }
             Self::Cases(faults) => faults.fmt(formatter),
             Self::Shown(report) => fmt::Display::fmt(report, formatter),

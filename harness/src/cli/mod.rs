@@ -5,9 +5,18 @@ macro_rules! say {
     };
 }
 
+/// Writes a line to standard error. Whoever reads it may be gone: the work goes on.
+macro_rules! tell {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($argument)*);
+    }};
+}
+
 mod again;
 mod arguments;
 mod bench;
+mod controls;
 mod coverage;
 mod doctor;
 mod explain;
@@ -23,6 +32,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
+use crosscheck_cases::is_invisible;
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
@@ -39,15 +49,32 @@ pub(crate) enum Ended {
     Disagreement,
 }
 
-/// Writes to standard output; ends the program in peace where nobody reads any more.
+/// Writes to standard output. Where nobody reads any more, nothing is lost by going on, and the exit code still counts.
 pub(crate) fn write_out(text: &str) {
     if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
+            return;
         }
-        eprintln!("error: standard output cannot be written: {error}");
+        tell!("error: standard output cannot be written: {error}");
         std::process::exit(3);
     }
+}
+
+/// A value as JSON for people and programs: characters that a terminal would act on stand as escapes of JSON.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Environment(error.to_string()))?;
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character != '\n' && is_invisible(character) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    Ok(out)
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -65,6 +92,7 @@ pub(crate) fn main() -> ExitCode {
         match arguments.command {
             Command::Run(options) => run::run(options).await,
             Command::List(options) => list::list(&options),
+            Command::Controls(options) => controls::controls(&options),
             Command::Show(options) => show::show(&options),
             Command::Explain(options) => explain::explain(&options).await,
             Command::Server(options) => server::server(*options).await,

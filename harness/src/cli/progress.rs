@@ -36,7 +36,7 @@ impl Progress {
         // It is drawn anew also while nothing happens.
         bar.enable_steady_tick(Duration::from_millis(500));
         if !terminal {
-            eprintln!("{label} is starting");
+            tell!("{label} is starting");
         }
         Self {
             bar,
@@ -62,7 +62,7 @@ impl Progress {
                 }
                 self.bar.set_prefix(agent.label.clone());
                 if !self.terminal {
-                    eprintln!("{}: {cases} cases", self.label);
+                    tell!("{}: {cases} cases", self.label);
                 }
             }
             RunEvent::Round(number) => {
@@ -71,6 +71,12 @@ impl Progress {
             }
             RunEvent::Ran(verdict) => self.count(*verdict),
             RunEvent::Finished(record) => self.count(record.verdict),
+            RunEvent::Controls(count) => {
+                self.bar.set_message(format!("{}; {count} controls", self.counts()));
+                if !self.terminal {
+                    tell!("{}: {count} controls, for what passing cases expect to be absent", self.label);
+                }
+            }
         }
     }
 
@@ -87,10 +93,10 @@ impl Progress {
         }
         let seconds = self.started.elapsed().as_secs();
         match self.cases {
-            0 => eprintln!("{} is still starting after {seconds} s", self.label),
+            0 => tell!("{} is still starting after {seconds} s", self.label),
             cases => {
                 let done: usize = self.verdicts.values().sum();
-                eprintln!("{}: {done}/{cases} after {seconds} s: {}", self.label, self.counts());
+                tell!("{}: {done}/{cases} after {seconds} s: {}", self.label, self.counts());
             }
         }
     }

@@ -43,7 +43,14 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
 
 /// Keeps what a run observed as test data.
 fn write_recording(folder: &Path, record: &RunRecord) -> Result<(), Failure> {
-    let path = folder.join(format!("{}.json.gz", record.agent.name));
+    let name = &record.agent.name;
+    let is_name = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if !name.starts_with(|first: char| first.is_ascii_alphanumeric()) || !name.chars().all(is_name) {
+        return Err(Failure::Usage(format!(
+            "the run record's agent has the name {name:?}, which can be no file's name"
+        )));
+    }
+    let path = folder.join(format!("{name}.json.gz"));
     let fault = |error: &dyn std::fmt::Display| unwritten(&path, error);
     let text = serde_json::to_vec(&record.recording()).map_err(|error| fault(&error))?;
     let mut out = GzEncoder::new(create(&path)?, Compression::best());

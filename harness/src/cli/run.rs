@@ -9,7 +9,7 @@ use crosscheck_reports::RunRecord;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::again::{self, Unexpected};
-use super::arguments::RunArguments;
+use super::arguments::{EXPECTATIONS, RunArguments};
 use super::progress::{BEAT, Progress};
 use super::{Ended, Failure};
 
@@ -32,6 +32,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
         true => Some(guard()?),
         false => None,
     };
+    if !arguments.bind.ip().is_loopback() {
+        tell!(
+            "warning: the fake servers listen at {}, where others reach them too; they answer whoever asks",
+            arguments.bind.ip()
+        );
+    }
     announce(&agents, &prepared, arguments.repeat);
     let mut records = Vec::new();
     let mut failed: Option<Failure> = None;
@@ -50,7 +56,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
             }
             // The other agents can still be tested.
             Err(failure) => {
-                eprintln!("{}: {failure}", chosen.label());
+                tell!("{}: {failure}", chosen.label());
                 failed = Some(failure);
             }
         }
@@ -59,7 +65,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ended, Failure> {
         guard.finish().await;
     }
     if !records.is_empty() {
-        eprintln!("Writing the reports.");
+        tell!("Writing the reports.");
         let page = super::report::all(&arguments.out, &records)?;
         if let Some(command) = again::command(&arguments, &records) {
             say!("\nJust what was unexpected, once more:\n\n    {command}");
@@ -105,7 +111,7 @@ fn announce(agents: &[Chosen], prepared: &Prepared, rounds: u32) {
         minutes => format!("this takes about {minutes} minutes on two idle cores"),
     };
     let order = if agents.len() > 1 { ", one after another" } else { "" };
-    eprintln!("Running the suite in {}{order}: {time}.", labels.join(", "));
+    tell!("Running the suite in {}{order}: {time}.", labels.join(", "));
 }
 
 /// A path as a link that a terminal or a CI system makes clickable.
@@ -145,7 +151,14 @@ impl Prepared {
     }
 
     fn expectations(&self, arguments: &RunArguments, agent: &str) -> Result<Expectations, Failure> {
-        let path = arguments.expectations.join(format!("{agent}.json"));
+        let folder = &arguments.expectations;
+        if folder.as_path() != Path::new(EXPECTATIONS) && !folder.is_dir() {
+            let folder = folder.display();
+            return Err(Failure::Usage(format!(
+                "{folder}: there is no such folder of known deviations (--expectations)"
+            )));
+        }
+        let path = folder.join(format!("{agent}.json"));
         Ok(Expectations::load(&path, &self.suite.cases)?)
     }
 }
@@ -197,7 +210,7 @@ fn agents(arguments: &RunArguments) -> Result<Vec<Chosen>, Failure> {
         return Err(Failure::Environment(missing.join("\n")));
     }
     for missing in missing {
-        eprintln!("note: {missing}");
+        tell!("note: {missing}");
     }
     Ok(found)
 }
@@ -228,7 +241,7 @@ async fn run_agent(
         progress.borrow_mut().event(event);
         match event {
             RunEvent::Finished(record) => journal.write(record).map_err(RunError::from),
-            RunEvent::Started { .. } | RunEvent::Round(_) | RunEvent::Ran(_) => Ok(()),
+            RunEvent::Started { .. } | RunEvent::Round(_) | RunEvent::Ran(_) | RunEvent::Controls(_) => Ok(()),
         }
     };
     let record = {

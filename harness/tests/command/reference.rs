@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crosscheck::{Agent, Expectations, RunOptions};
 use crosscheck_cases::Suite;
-use crosscheck_reports::{RunRecord, Verdict};
+use crosscheck_reports::{ControlRecord, RunRecord, Verdict};
 use serde_json::json;
 
 use crate::support::{Bench, root, sound_case, stderr};
@@ -22,6 +22,14 @@ fn every_case_passes_in_the_reference_agent() {
     for result in &record.results {
         match result.verdict {
             Verdict::Pass => {}
+            // Where the case file says that there can be no control. All others came out as they have to.
+            Verdict::NotShown => {
+                // Scripts are not modelled, so controls that are scripts are skipped.
+                let is_well =
+                    |control: &ControlRecord| control.missing.is_empty() || control.verdict == Verdict::Skipped;
+                assert!(result.controls.iter().all(is_well), "{:?}", result.note);
+                assert!(result.note.as_ref().is_some_and(|note| !note.contains("it has no control")), "{}", result.id);
+            }
             Verdict::Skipped => assert!(result.note.is_some(), "{} says no cause", result.id),
             Verdict::Fail | Verdict::Known | Verdict::Fixed | Verdict::Flaky | Verdict::Differs | Verdict::Error => {
                 panic!("{}: {}", result.id, result.verdict)
@@ -45,6 +53,42 @@ fn the_rules_that_were_followed_are_kept() {
             .iter()
             .any(|decision| decision.requirement == "fetch.cors-check.4a" && decision.after == 1)
     );
+}
+
+#[test]
+fn a_pass_without_a_control_that_comes_out_present_is_not_shown() {
+    let mut case = sound_case("a");
+    case["given"]["https://api.other.test/"]["headers"] = json!([["Access-Control-Allow-Origin", "*"], ["X", "1"]]);
+    case["then"] = json!({ "page": { "result": "response", "headers": { "x": null } }, "wire": ["GET"] });
+    let control = |id: &str, about: &str, headers: &serde_json::Value| {
+        let mut case = case.clone();
+        case["id"] = id.into();
+        let then = json!({ "page": { "result": "response", "headers": { "x": "1" } }, "wire": ["GET"] });
+        case["control"] =
+            json!({ "about": about, "given": { "https://api.other.test/": { "headers": headers } }, "then": then });
+        case
+    };
+    let exposed = json!([["Access-Control-Allow-Origin", "*"], ["X", "1"], ["Access-Control-Expose-Headers", "X"]]);
+    let bench = Bench::with_cases(json!([
+        control("shown", "with X exposed", &exposed),
+        control("vacuous", "with nothing changed", &case["given"]["https://api.other.test/"]["headers"]),
+        case,
+    ]));
+    let output = bench.run(&["--agent", "reference"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let record = bench.record("reference");
+    let verdicts: Vec<(&str, Verdict)> =
+        record.results.iter().map(|result| (result.id.as_str(), result.verdict)).collect();
+    assert_eq!(
+        verdicts,
+        [("sample/shown", Verdict::Pass), ("sample/vacuous", Verdict::NotShown), ("sample/a", Verdict::Pass)],
+        "what states no control has a derived one"
+    );
+    let note = record.results[1].note.as_deref().unwrap_or_default();
+    assert!(note.contains("page[0].headers.x in its control sample/vacuous~1 (fail)"), "{note}");
+    assert_eq!(record.results[2].controls[0].places, ["page[0].headers.x"]);
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(table.contains("not-shown"), "{table}");
 }
 
 #[test]

@@ -194,6 +194,7 @@ fn index<'r>(runs: &[RunRecord], areas: &[&str], rows: &[Row<'r>]) -> Index<'r> 
 const fn letter(verdict: Verdict) -> char {
     match verdict {
         Verdict::Pass => 'p',
+        Verdict::NotShown => 'n',
         Verdict::Fail => 'f',
         Verdict::Known => 'k',
         Verdict::Fixed => 'x',

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use indexmap::IndexSet;
 use serde::Serialize;
 
-use crate::text::is_invisible;
+use crosscheck_cases::is_invisible;
 
 /// Values that stand once in the file, however often they are used: cases and engines share most of what they say.
 #[derive(Default)]

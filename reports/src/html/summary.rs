@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 
 use crate::explain::header_line;
-use crate::text::{count_of, duration, grouped, visible};
+use crate::text::{count_of, duration, grouped};
 use crate::{RunRecord, Verdict};
+use crosscheck_cases::visible;
 
 /// What the page says without any script.
 pub(super) struct Summary {

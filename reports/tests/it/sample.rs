@@ -79,6 +79,7 @@ pub(crate) fn pass(area: &str, case: Value, wire: Vec<Exchange>) -> CaseRecord {
         deviations: Vec::new(),
         wire: Packed::new(&wire),
         trace: Packed::default(),
+        controls: Vec::new(),
         attempts: 1,
         duration_ms: 14.0625,
         slowness: 1.0,
