@@ -65,6 +65,22 @@ pub enum Trouble {
         /// The host.
         host: String,
     },
+    /// The head of the answer does not end.
+    #[error("the head of what {host} answers is larger than {} KiB", limit / 1024)]
+    LargeHead {
+        /// The host.
+        host: String,
+        /// How many bytes were read of it.
+        limit: usize,
+    },
+    /// The head of the answer does not end in time.
+    #[error("{host} began to answer, and the head of the answer was not at its end within {} seconds", limit.as_secs_f64())]
+    SlowHead {
+        /// The host.
+        host: String,
+        /// The time.
+        limit: Duration,
+    },
     /// Nothing came in time.
     #[error("{host} did not answer within {} seconds", limit.as_secs_f64())]
     TimedOut {
@@ -83,8 +99,8 @@ impl Trouble {
             Self::Unresolved { .. } | Self::Unconnected { .. } | Self::Tls { .. } | Self::Broken { .. } => {
                 Answer::Failed(Failure::Connection)
             }
-            Self::Malformed { .. } => Answer::Failed(Failure::Malformed),
-            Self::TimedOut { .. } => Answer::Never,
+            Self::Malformed { .. } | Self::LargeHead { .. } => Answer::Failed(Failure::Malformed),
+            Self::SlowHead { .. } | Self::TimedOut { .. } => Answer::Never,
         }
     }
 }
@@ -171,6 +187,11 @@ impl Transport {
         None
     }
 
+    /// Closes all connections that wait: a server that serves one at a time is free for the next then.
+    pub(crate) fn close_idle(&self) {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn keep(&self, key: Key, connection: Connection) {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         pool.push_back((key, connection));
@@ -235,6 +256,11 @@ impl Exchanges<'_> {
     pub const fn without_reuse(mut self) -> Self {
         self.reuses = false;
         self
+    }
+
+    /// From now on, the same.
+    pub(crate) const fn stop_reusing(&mut self) {
+        self.reuses = false;
     }
 
     /// Sends a message and waits for its answer, at most for `limit`.

@@ -1,25 +1,48 @@
 //! Asks the server: the executable standard says what a browser sends, this sends it, within limits.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crosscheck_cases::PageResult;
-use crosscheck_cases::standard::{AddressSpace, Answer, Message, MessageKind, Received};
+use crosscheck_cases::standard::{AddressSpace, Answer, Failure, Message, MessageKind, Received};
+use crosscheck_servers::whole_number;
 use tokio::sync::Semaphore;
 use url::Url;
 
 use super::policy::Limits;
+use super::run::CheckOptions;
 use crate::explain::diagnosis::{Diagnosis, Verdict};
 use crate::explain::drive::{Drive, Exchanged};
 use crate::explain::question::{Question, is_harmless, literal_space};
 use crate::explain::redact::Redaction;
-use crate::transport::{TlsSetupError, Transport, Trouble, Trust};
+use crate::transport::{Exchanges, TlsSetupError, Transport, Trouble};
 
 /// The cookie where the policy has none: some servers answer otherwise as soon as there is any.
 const COOKIE: &str = "crosscheck=1";
-/// So many requests in a row without an answer: the server is gone.
-const GONE: u32 = 6;
+/// So many requests in a row without an answer, for so long: the server is gone.
+const GONE: u32 = 12;
+const GONE_AFTER: Duration = Duration::from_secs(2);
+/// How often a request is sent at the most until it has an answer.
+const TRIES: u32 = 4;
+/// How long is waited before the second try; before each further one four times as long.
+const FIRST_WAIT: Duration = Duration::from_millis(150);
+/// How long is waited at the most, whatever the server says.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The slowest pace that a server which asks for it gets: the time between two requests.
+const SLOWEST: Duration = Duration::from_millis(100);
+/// After so many of a kind in a row without an answer, the others are sent once only.
+const HOPELESS: u32 = 6;
+/// After so many, none is sent any more.
+const GIVEN_UP: u32 = 20;
+
+/// How long a server wants to be left alone. (RFC 9110, 10.2.3; a date counts as a few seconds)
+fn retry_after(received: &Received) -> Duration {
+    let value = received.headers.get("retry-after");
+    let seconds = value.map(|value| whole_number(value.as_bytes()).unwrap_or(5));
+    seconds.map_or(Duration::ZERO, Duration::from_secs)
+}
 
 /// Asks one server.
 pub(crate) struct Asker {
@@ -32,11 +55,45 @@ pub(crate) struct Asker {
     permits: Semaphore,
     next: Mutex<Instant>,
     deadline: Instant,
-    sent: AtomicU32,
-    /// Requests in a row that got no answer.
-    unanswered: AtomicU32,
+    sent: Arc<AtomicU32>,
+    /// URLs of which an error status is what the policy states.
+    errors: Vec<Url>,
+    /// Tries in a row that got no answer, and since when.
+    silent: Mutex<(u32, Instant)>,
     spent: AtomicBool,
+    /// Whether the server serves one connection at a time.
+    is_single: AtomicBool,
+    alone: tokio::sync::Mutex<()>,
+    /// The time between two requests, as slow as the server has asked for.
+    pace: Mutex<Duration>,
+    tally: Mutex<BTreeMap<String, Tally>>,
     last_trouble: Mutex<Option<String>>,
+    /// What was asked first of all.
+    first: Mutex<Option<Url>>,
+}
+
+/// How a path was answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Requests, each counted once.
+    pub(crate) requests: u32,
+    /// Those that got no answer, however often they were sent.
+    pub(crate) unanswered: u32,
+    /// Those that got one only when they were sent again.
+    pub(crate) late: u32,
+    /// Requests and preflights in a row that got no answer.
+    in_a_row: [u32; 2],
+}
+
+/// What a try came to.
+enum Tried {
+    Answered,
+    /// Not yet: after this time it is worth another try.
+    Refused(Duration),
+    /// An error of the server: if it comes again, it is the answer.
+    Failed(u16),
+    /// Nothing came.
+    Silent,
 }
 
 /// A request with all that it led to.
@@ -109,23 +166,30 @@ impl Asker {
         target: Url,
         limits: Limits,
         cookie: Option<String>,
-        changes: bool,
-        trust: Trust,
+        options: CheckOptions,
+        errors: Vec<Url>,
+        sent: Arc<AtomicU32>,
     ) -> Result<Self, TlsSetupError> {
         let now = Instant::now();
         Ok(Self {
-            transport: Transport::to_network(trust)?,
+            transport: Transport::to_network(options.trust)?,
             limits,
-            changes,
+            changes: options.changes,
             cookie: cookie.unwrap_or_else(|| COOKIE.to_owned()),
             target,
             permits: Semaphore::new(limits.concurrency.into()),
             next: Mutex::new(now),
             deadline: now + Duration::from_secs(limits.seconds.into()),
-            sent: AtomicU32::new(0),
-            unanswered: AtomicU32::new(0),
+            sent,
+            errors,
+            silent: Mutex::new((0, now)),
             spent: AtomicBool::new(false),
+            is_single: AtomicBool::new(limits.concurrency == 1),
+            alone: tokio::sync::Mutex::default(),
+            pace: Mutex::default(),
+            tally: Mutex::default(),
             last_trouble: Mutex::default(),
+            first: Mutex::default(),
         })
     }
 
@@ -146,22 +210,47 @@ impl Asker {
 
     /// What happened last, where the server has stopped to answer.
     pub(crate) fn gone(&self) -> Option<String> {
-        let gone = self.unanswered.load(Ordering::Relaxed) >= GONE;
-        gone.then(|| self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()).flatten()
+        self.is_gone().then(|| self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()).flatten()
+    }
+
+    fn is_gone(&self) -> bool {
+        let (count, since) = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        count >= GONE && since.elapsed() >= GONE_AFTER
+    }
+
+    /// Whether the server answers a plain request, where it left a long row of others without an answer.
+    async fn is_back(&self) -> bool {
+        let url = self.first.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(url) = url else { return false };
+        let is_back = self.reach(&url).await.is_ok();
+        if is_back {
+            self.heard(None);
+        }
+        is_back
+    }
+
+    /// How each path was answered.
+    pub(crate) fn tally(&self) -> BTreeMap<String, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until a request may be sent; false where no more may be.
     async fn may_send(&self) -> bool {
-        if self.limits.per_second > 0 {
-            let wait = {
-                let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-                let begin = (*next).max(Instant::now());
-                *next = begin + Duration::from_secs(1) / self.limits.per_second;
-                begin.saturating_duration_since(Instant::now())
-            };
+        let per_second = match self.limits.per_second {
+            0 => Duration::ZERO,
+            count => Duration::from_secs(1) / count,
+        };
+        let pace = per_second.max(*self.pace.lock().unwrap_or_else(PoisonError::into_inner));
+        let wait = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let begin = (*next).max(Instant::now());
+            *next = begin + pace;
+            begin.saturating_duration_since(Instant::now())
+        };
+        if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        if self.unanswered.load(Ordering::Relaxed) >= GONE {
+        if self.is_gone() && !self.is_back().await {
             return false;
         }
         let sent = self.sent.fetch_add(1, Ordering::Relaxed);
@@ -173,14 +262,124 @@ impl Asker {
         true
     }
 
-    fn heard(&self, trouble: Option<&Trouble>) {
+    fn heard(&self, trouble: Option<&str>) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         match trouble {
-            None => self.unanswered.store(0, Ordering::Relaxed),
+            None => *silent = (0, Instant::now()),
             Some(trouble) => {
-                self.unanswered.fetch_add(1, Ordering::Relaxed);
-                *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble.to_string());
+                silent.0 += 1;
+                *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble.to_owned());
             }
         }
+    }
+
+    /// Nothing is sent for this long, and more slowly from then on.
+    fn slow_down(&self, wait: Duration) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        *pace = (*pace * 2).clamp(Duration::from_millis(20), SLOWEST);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next).max(Instant::now() + wait);
+    }
+
+    /// Sends a message until there is an answer. That a server refuses for now (429, 503), fails once, breaks the connection
+    /// or says nothing is no answer: it is sent again, more slowly.
+    async fn answer(&self, exchanges: &mut Exchanges<'_>, message: &Message) -> Result<Answer, String> {
+        let limit = Duration::from_secs(self.limits.timeout_seconds.into());
+        let mut wait = FIRST_WAIT;
+        let mut failed_with = None;
+        let mut last = Err("the limits of the check were reached".to_owned());
+        let in_a_row = self.in_a_row(message);
+        if in_a_row >= GIVEN_UP {
+            self.count(message, true, false);
+            return Err(format!("{in_a_row} requests of this kind in a row were not answered, so it was not sent"));
+        }
+        let tries = if in_a_row >= HOPELESS { 1 } else { TRIES };
+        for number in 1..=tries {
+            if !self.may_send().await {
+                return Err("the limits of the check were reached".to_owned());
+            }
+            let result = {
+                let single = self.is_single.load(Ordering::Relaxed);
+                let _alone = if single { Some(self.alone.lock().await) } else { None };
+                if single {
+                    exchanges.stop_reusing();
+                }
+                exchanges.exchange(message, limit).await
+            };
+            let tried = self.judge(message, &result, number);
+            last = result.map_err(|trouble| trouble.to_string());
+            match tried {
+                Tried::Answered => {
+                    self.heard(None);
+                    self.count(message, false, number > 1);
+                    return last;
+                }
+                Tried::Failed(status) if failed_with == Some(status) => {
+                    self.heard(None);
+                    self.count(message, false, false);
+                    return last;
+                }
+                Tried::Failed(status) => failed_with = Some(status),
+                Tried::Refused(_) if tries == 1 => self.heard(None),
+                Tried::Refused(asked) => {
+                    self.heard(None);
+                    self.slow_down(asked.max(wait).min(LONGEST_WAIT));
+                }
+                Tried::Silent => {
+                    self.heard(last.as_ref().err().map(String::as_str));
+                    self.transport.close_idle();
+                    self.slow_down(wait);
+                }
+            }
+            wait = wait.saturating_mul(4);
+        }
+        self.count(message, true, false);
+        match last {
+            Ok(Answer::Response(received)) => Err(format!("the server answers {} again and again", received.status)),
+            other => other,
+        }
+    }
+
+    /// What a try came to. Whoever closes the connection of a WebSocket handshake has refused it.
+    fn judge(&self, message: &Message, result: &Result<Answer, Trouble>, number: u32) -> Tried {
+        let is_handshake = matches!(message.kind, MessageKind::Handshake | MessageKind::Conversation { .. });
+        let states_errors = self.errors.contains(&message.url);
+        match result {
+            Ok(Answer::Response(received)) => match received.status {
+                429 => Tried::Refused(retry_after(received)),
+                502..=504 if !states_errors => Tried::Refused(retry_after(received)),
+                500..=599 if !states_errors => Tried::Failed(received.status),
+                _ => Tried::Answered,
+            },
+            Ok(_) => Tried::Answered,
+            Err(Trouble::Broken { .. }) if is_handshake => Tried::Answered,
+            Err(Trouble::Broken { .. } | Trouble::Unconnected { .. }) => Tried::Silent,
+            Err(Trouble::TimedOut { .. }) if number == 1 => {
+                // Perhaps it serves one connection at a time, and others wait.
+                self.is_single.store(true, Ordering::Relaxed);
+                Tried::Silent
+            }
+            // What is not HTTP, or never ends, will not be another time.
+            Err(_) if number > 1 => Tried::Answered,
+            Err(_) => Tried::Silent,
+        }
+    }
+
+    fn count(&self, message: &Message, unanswered: bool, late: bool) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = tally.entry(message.url.path().to_owned()).or_default();
+        tally.requests += 1;
+        tally.unanswered += u32::from(unanswered);
+        tally.late += u32::from(late);
+        let in_a_row = &mut tally.in_a_row[usize::from(message.kind == MessageKind::Preflight)];
+        *in_a_row = if unanswered { *in_a_row + 1 } else { 0 };
+    }
+
+    /// How many requests of this kind to this path, the last ones of all, were not answered.
+    fn in_a_row(&self, message: &Message) -> u32 {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_path = tally.get(message.url.path());
+        of_path.map_or(0, |tally| tally.in_a_row[usize::from(message.kind == MessageKind::Preflight)])
     }
 
     /// What a page does, to its end.
@@ -190,7 +389,6 @@ impl Asker {
         let names = literal_space(&question.url).unwrap_or(AddressSpace::Public);
         let mut exchanges = self.transport.exchanges();
         let mut drive = Drive::start(question, names);
-        let limit = Duration::from_secs(self.limits.timeout_seconds.into());
         let (mut trouble, mut is_late) = (None, false);
         let mut took = Duration::ZERO;
         while let Some(mut message) = drive.next() {
@@ -213,24 +411,21 @@ impl Asker {
                     last.message = message.clone();
                 }
             }
-            if !self.may_send().await {
-                drive.stop("No more requests are sent.".to_owned());
-                trouble = Some("the limits of the check were reached".to_owned());
-                continue;
-            }
-            match exchanges.exchange(&message, limit).await {
+            match self.answer(&mut exchanges, &message).await {
                 Ok(answer) => {
-                    self.heard(None);
                     if let Answer::Response(received) = &answer {
                         took = received.took;
                     }
                     drive.answer(answer);
                 }
+                Err(why) if self.is_spent() || self.is_gone() => {
+                    drive.stop("No more requests are sent.".to_owned());
+                    trouble = Some(why);
+                }
                 Err(why) => {
-                    self.heard(Some(&why));
-                    drive.answer(why.answer());
-                    is_late = matches!(why, Trouble::TimedOut { .. });
-                    trouble = Some(why.to_string());
+                    is_late = why.contains("within");
+                    drive.answer(if is_late { Answer::Never } else { Answer::Failed(Failure::Connection) });
+                    trouble = Some(why);
                 }
             }
         }
@@ -254,29 +449,21 @@ impl Asker {
             is_late: false,
             took: Duration::ZERO,
         };
-        if !self.may_send().await {
-            asked.trouble = Some("the limits of the check were reached".to_owned());
-            return asked;
-        }
-        let limit = Duration::from_secs(self.limits.timeout_seconds.into());
-        match self.transport.exchanges().exchange(&message, limit).await {
+        match self.answer(&mut self.transport.exchanges(), &message).await {
             Ok(answer) => {
-                self.heard(None);
                 if let Answer::Response(received) = &answer {
                     asked.took = received.took;
                 }
                 asked.exchanged[0].answer = Some(answer);
             }
-            Err(why) => {
-                self.heard(Some(&why));
-                asked.trouble = Some(why.to_string());
-            }
+            Err(why) => asked.trouble = Some(why),
         }
         asked
     }
 
     /// The first request of all: whether there is a server, and what it speaks.
     pub(crate) async fn reach(&self, url: &Url) -> Result<(), Trouble> {
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.clone());
         let message = Message::plain("GET", url, &[("Accept", "*/*")]);
         self.sent.fetch_add(1, Ordering::Relaxed);
         let limit = Duration::from_secs(self.limits.timeout_seconds.into());

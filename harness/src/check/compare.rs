@@ -27,13 +27,14 @@ impl Change {
     }
 }
 
-/// Compares two checks by route, origin, method and credentials.
+/// Compares two checks by route, origin, method, headers and credentials.
 #[must_use]
 pub fn compare(before: &CheckRecord, after: &CheckRecord) -> Change {
     let key = |access: &Access| {
-        (access.route.clone(), access.origin.clone(), access.method.clone(), access.credentials.clone())
+        let Access { route, origin, method, headers, credentials, .. } = access;
+        (route.clone(), origin.clone(), method.clone(), headers.clone(), credentials.clone())
     };
-    // The same was asked more than once where headers differ: let in is let in once.
+    // The same is asked more than once: let in is let in once.
     let was = |record: &CheckRecord, wanted: &Access| {
         let same: Vec<&Access> = record.access.iter().filter(|access| key(access) == key(wanted)).collect();
         if same.is_empty() { None } else { Some(same.iter().any(|access| access.let_in)) }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crosscheck_cases::{Case, ResultKind, Suite};
@@ -13,7 +14,7 @@ use super::fault::Severity;
 use super::finding::{CheckRecord, Confirmation, Replayed};
 use super::policy::Policy;
 use super::replay::Replay;
-use super::run::{CheckError, CheckOptions, secrets};
+use super::run::{CheckError, CheckOptions, hidden, secrets};
 use crate::guard::Guard;
 use crate::{Agent, Engine, Expectations, RunError, RunOptions, run};
 
@@ -52,9 +53,10 @@ pub async fn confirm(
     guard: &Guard,
 ) -> Result<(), ConfirmError> {
     let started = Instant::now();
-    let (_, cookie) = secrets(&policy.authenticate)?;
+    let (headers, cookie) = secrets(&policy.authenticate)?;
     let target = Url::parse(&policy.target).map_err(|_| CheckError::Secret(policy.target.clone()))?;
-    let asker = Asker::new(target, policy.limits, cookie, options.changes, options.trust).map_err(CheckError::Tls)?;
+    let asker =
+        Asker::new(target, policy.limits, cookie, options, Vec::new(), Arc::default()).map_err(CheckError::Tls)?;
     let local_is_mixed = engine.direct.as_ref().is_some_and(|direct| direct.local_is_mixed);
     let mut outcomes: HashMap<Place, (Replayed, String)> = HashMap::new();
     let mut replays: Vec<(Place, &Replay)> = Vec::new();
@@ -100,6 +102,7 @@ pub async fn confirm(
     }
     record.requests += asker.sent();
     record.duration_ms += u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    record.hide(&hidden(&headers, asker.cookie(), policy));
     Ok(())
 }
 

@@ -128,6 +128,21 @@ pub const FAULTS: &[Fault] = &[
         "Compare the port too: another program may listen there.",
     ),
     fault(
+        "other-routes-origin",
+        "An origin is let in that only another route, or an answer, names.",
+        "Look the list up by the route that is asked, in the letter case and form in which it is routed; give each route its own list.",
+    ),
+    fault(
+        "loopback-origin",
+        "Pages of the user's own machine are let in.",
+        "Take localhost, 127.0.0.1 and [::1] off the list in production: any program on the user's machine can serve a page there.",
+    ),
+    fault(
+        "extension-origin",
+        "Extensions of browsers are let in, whoever made them.",
+        "List the id of each extension that you mean, not its scheme.",
+    ),
+    fault(
         "default-port",
         "An allowed origin stands in the server's list with its default port.",
         "Leave :443 (https) and :80 (http) out: browsers never send them.",
@@ -275,7 +290,17 @@ pub const FAULTS: &[Fault] = &[
         "Requests got no usable answer.",
         "See what the server does with these requests: it closes the connection, sends something else than HTTP, or does not answer in time.",
     ),
+    fault(
+        "unsteady",
+        "The same request gets different answers.",
+        "Find out which of the servers behind this name answers otherwise, or what decides besides the request.",
+    ),
     // Preflights
+    fault(
+        "preflight-bare",
+        "Preflights are answered without CORS headers.",
+        "Send the CORS headers on the answer to OPTIONS too (nginx: add_header within the if that returns 204).",
+    ),
     fault(
         "preflight-redirected",
         "Preflights are redirected.",

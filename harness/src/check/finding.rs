@@ -9,7 +9,7 @@ use super::claim::Claim;
 use super::fault::{Severity, fault_of};
 use super::replay::Replay;
 use crate::explain::diagnosis::shown;
-use crate::explain::redact::Redaction;
+use crate::explain::redact::{HIDDEN, Redaction};
 use crate::explain::{Shown, Step};
 
 /// What a check of a server found out. As JSON, members may be added; a breaking change raises `format`.
@@ -25,6 +25,15 @@ pub struct CheckRecord {
     pub requests: u32,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// How many requests got no answer, however often they were sent.
+    #[serde(default)]
+    pub unanswered: u32,
+    /// How many got one only when they were sent again.
+    #[serde(default)]
+    pub answered_late: u32,
+    /// Why too little was answered for a judgement; then what is missing below says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_judged: Option<String>,
     /// What is wrong, the worst first; one for each fault.
     pub findings: Vec<Finding>,
     /// What is wrong and accepted by the policy.
@@ -108,6 +117,48 @@ impl CheckRecord {
     }
 }
 
+/// Shorter values stand in too many texts by chance.
+const SHORTEST_SECRET: usize = 4;
+
+impl CheckRecord {
+    /// Hides values wherever they stand: in whatever header, and also where the server sends them back.
+    pub(crate) fn hide(&mut self, secrets: &[String]) {
+        let mut forms: Vec<String> = Vec::new();
+        for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
+            forms.push(secret.clone());
+            forms.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+            // A cookie is sent back without its name, say.
+            forms.extend(secret.split("; ").filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned()));
+        }
+        forms.retain(|form| form.len() >= SHORTEST_SECRET);
+        // The longest first, as one may stand in another.
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        let Ok(mut value) = serde_json::to_value(&*self) else { return };
+        hide(&mut value, &forms);
+        let Ok(mut hidden) = serde_json::from_value::<Self>(value) else { return };
+        // What a browser is to be asked stands in no file, and is needed as it was.
+        for (finding, old) in hidden.findings.iter_mut().zip(&mut self.findings) {
+            for (seen, old) in finding.seen.iter_mut().zip(&mut old.seen) {
+                seen.replay = old.replay.take();
+            }
+        }
+        *self = hidden;
+    }
+}
+
+fn hide(value: &mut serde_json::Value, forms: &[String]) {
+    match value {
+        serde_json::Value::String(text) => {
+            for form in forms.iter().filter(|form| text.contains(form.as_str())).collect::<Vec<_>>() {
+                *text = text.replace(form.as_str(), HIDDEN);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| hide(item, forms)),
+        serde_json::Value::Object(members) => members.values_mut().for_each(|member| hide(member, forms)),
+        _ => {}
+    }
+}
+
 /// What was seen on a route.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seen {
@@ -160,9 +211,12 @@ pub struct Access {
     pub origin: String,
     /// The method.
     pub method: String,
+    /// The names of the headers that script sets, in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
     /// The credentials mode.
     pub credentials: String,
-    /// Whether the policy lets it in.
+    /// Whether the policy lets it do so.
     pub allowed: bool,
     /// Whether the server does.
     pub let_in: bool,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crosscheck_cases::standard::{registrable_domain, script_may_set};
-use crosscheck_cases::{Fault, Faults, JsonFile};
+use crosscheck_cases::{Fault, Faults, JsonFile, WRITTEN_LIMIT, read_text};
 use url::{Host, Url};
 
 use super::fault::FAULTS;
@@ -22,7 +22,7 @@ const ACCEPTABLE: [&str; 4] =
 /// # Errors
 /// Every mistake of the file, each in its place.
 pub fn read_policy(path: &Path) -> Result<Policy, Faults> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match read_text(path, WRITTEN_LIMIT) {
         Ok(text) => text,
         Err(error) => {
             let file = JsonFile::new(path, "");
@@ -39,16 +39,23 @@ pub fn read_policy(path: &Path) -> Result<Policy, Faults> {
 pub fn parse_policy(path: &Path, text: &str) -> Result<Policy, Faults> {
     let file = JsonFile::new(path, text);
     let policy: Policy = file.read()?;
-    let mut lint = Lint { file: &file, policy: &policy, faults: Vec::new() };
+    let mut lint = Lint { file: &file, policy: &policy, faults: Vec::new(), holds_secrets: false };
     lint.policy();
-    let faults = lint.faults;
-    if faults.is_empty() { Ok(policy) } else { Err(file.faults(faults)) }
+    let Lint { faults, holds_secrets, .. } = lint;
+    match (faults.is_empty(), holds_secrets) {
+        (true, _) => Ok(policy),
+        (false, false) => Err(file.faults(faults)),
+        // Its lines are not shown: the secret stands in them.
+        (false, true) => Err(Faults::new(faults, &[])),
+    }
 }
 
 struct Lint<'l> {
     file: &'l JsonFile<'l>,
     policy: &'l Policy,
     faults: Vec<Fault>,
+    /// Whether a secret stands in the file itself.
+    holds_secrets: bool,
 }
 
 impl Lint<'_> {
@@ -68,6 +75,7 @@ impl Lint<'_> {
         match Url::parse(&policy.target) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
                 if !url.username().is_empty() || url.password().is_some() {
+                    self.holds_secrets = true;
                     self.fault("/target", "a policy holds no credentials: use \"authenticate\"");
                 }
                 if url.query().is_some() || url.fragment().is_some() {
@@ -141,6 +149,7 @@ impl Lint<'_> {
         let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(sound) {
             // It may be the secret itself.
+            self.holds_secrets = true;
             self.fault("/authenticate", "expected the name of an environment variable, not the secret itself");
         }
     }

@@ -91,6 +91,10 @@ pub(crate) enum Likeness {
     OddCharacter,
     /// The allowed host with a dot at its end.
     TrailingDot,
+    /// It is on the list of another route, or an answer names it.
+    Elsewhere,
+    /// A page of the user's own machine.
+    Loopback,
 }
 
 /// An origin that the policy does not name.
@@ -103,12 +107,41 @@ pub(crate) struct Hostile {
 /// The registrable domain of whoever wants to be let in.
 const ATTACKER: &str = "crosscheck-attacker.test";
 
-/// Every hostile origin for a list of allowed ones; none of them is on it.
-pub(crate) fn hostile(allowed: &[Allowed]) -> Vec<Hostile> {
+/// Pages of the user's own machine, and what a pattern that begins or ends like one lets in.
+const LOOPBACK: [&str; 7] = [
+    "http://localhost",
+    "https://localhost",
+    "http://localhost:3000",
+    "http://127.0.0.1",
+    "http://127.0.0.1:8080",
+    "http://[::1]",
+    "http://app.localhost",
+];
+
+/// An origin that nobody names.
+pub(crate) const UNKNOWN: &str = "https://crosscheck-attacker.test";
+
+/// Every hostile origin for a list of allowed ones; none of them is on it. `elsewhere` are origins that other routes or
+/// answers name, `server` is the server's own.
+pub(crate) fn hostile(allowed: &[Allowed], elsewhere: &[String], server: Option<&Url>) -> Vec<Hostile> {
     let mut found = vec![
-        Hostile { likeness: Likeness::Unrelated, origin: format!("https://{ATTACKER}") },
+        Hostile { likeness: Likeness::Unrelated, origin: UNKNOWN.to_owned() },
         Hostile { likeness: Likeness::Null, origin: "null".to_owned() },
     ];
+    found.extend(elsewhere.iter().map(|origin| Hostile { likeness: Likeness::Elsewhere, origin: origin.clone() }));
+    for origin in LOOPBACK {
+        found.push(Hostile { likeness: Likeness::Loopback, origin: origin.to_owned() });
+    }
+    for (likeness, host) in [
+        (Likeness::Suffix, format!("localhost.{ATTACKER}")),
+        (Likeness::Suffix, format!("127.0.0.1.{ATTACKER}")),
+        (Likeness::Prefix, "crosscheck-attackerlocalhost".to_owned()),
+    ] {
+        found.extend(["http", "https"].map(|scheme| Hostile { likeness, origin: format!("{scheme}://{host}") }));
+    }
+    if let Some(server) = server {
+        of_server(server, &mut found);
+    }
     for allowed in allowed {
         for base in allowed.samples().iter().take(1) {
             resembling(base, &mut found);
@@ -128,10 +161,48 @@ pub(crate) fn hostile(allowed: &[Allowed]) -> Vec<Hostile> {
     found.retain(|hostile| {
         let is_new = !seen.contains(&hostile.origin);
         seen.push(hostile.origin.clone());
-        is_new && is_sent(&hostile.origin) && !allowed.iter().any(|allowed| allowed.matches(&hostile.origin))
+        // To its own pages a server is not another origin.
+        let is_own = server.is_some_and(|server| server.origin().ascii_serialization() == hostile.origin);
+        is_new && !is_own && is_sent(&hostile.origin) && !allowed.iter().any(|allowed| allowed.matches(&hostile.origin))
     });
     found
 }
+
+/// Hostile origins that resemble one which was let in: how far does what lets it in go?
+pub(crate) fn further(let_in: &Hostile, allowed: &[Allowed]) -> Vec<Hostile> {
+    let mut found = Vec::new();
+    resembling(&let_in.origin, &mut found);
+    found.retain(|hostile| {
+        matches!(hostile.likeness, Likeness::Suffix | Likeness::Prefix | Likeness::Port)
+            && is_sent(&hostile.origin)
+            && !allowed.iter().any(|allowed| allowed.matches(&hostile.origin))
+    });
+    found
+}
+
+/// The server's own host at another port, and unencrypted.
+fn of_server(server: &Url, found: &mut Vec<Hostile>) {
+    let (scheme, Some(host)) = (server.scheme(), server.host_str()) else { return };
+    let port = server.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let mut push = |likeness, origin: String| found.push(Hostile { likeness, origin });
+    if scheme == "https" {
+        push(Likeness::Scheme, format!("http://{host}{port}"));
+    }
+    let other = server.port().map_or(8443, another);
+    push(Likeness::Port, format!("{scheme}://{host}:{other}"));
+}
+
+/// A port that is not this one.
+const fn another(port: u16) -> u16 {
+    if port == u16::MAX { port - 1 } else { port + 1 }
+}
+
+/// Origins of extensions: browsers send them, though no page has them.
+pub(crate) const EXTENSIONS: [&str; 3] = [
+    "chrome-extension://crosscheckcrosscheckcrosscheckcc",
+    "moz-extension://c2055c4e-c2c5-4e0c-8000-c2055c4ec55c",
+    "safari-web-extension://C2055C4E-C2C5-4E0C-8000-C2055C4EC55C",
+];
 
 /// Whether a browser sends this Origin: it is the serialisation of itself.
 pub(crate) fn is_sent(origin: &str) -> bool {
@@ -146,15 +217,23 @@ fn resembling(base: &str, found: &mut Vec<Hostile>) {
     if scheme == "https" {
         push(Likeness::Scheme, format!("http://{host}{port}"));
     }
-    let other = url.port().map_or(8443, |port| if port == u16::MAX { port - 1 } else { port + 1 });
+    let other = url.port().map_or(8443, another);
     push(Likeness::Port, format!("{scheme}://{host}:{other}"));
-    if url.port().is_some() {
+    if let Some(port) = url.port() {
         push(Likeness::Port, format!("{scheme}://{host}"));
+        // A pattern without an end takes more digits.
+        if port < 6553 {
+            push(Likeness::Port, format!("{scheme}://{host}:{port}1"));
+        }
     }
     if !matches!(url.host(), Some(Host::Domain(_))) {
         return;
     }
     push(Likeness::Suffix, format!("{scheme}://{host}.{ATTACKER}{port}"));
+    push(Likeness::Suffix, format!("{scheme}://{host}-{ATTACKER}{port}"));
+    push(Likeness::Suffix, format!("{scheme}://{host}{ATTACKER}{port}"));
+    // A name in another script, as browsers send it.
+    push(Likeness::Suffix, format!("{scheme}://{host}.xn--80ak6aa92e.{ATTACKER}{port}"));
     push(Likeness::Prefix, format!("{scheme}://crosscheck-attacker{host}{port}"));
     push(Likeness::Prefix, format!("{scheme}://crosscheck-attacker-{host}{port}"));
     push(Likeness::Substring, format!("{scheme}://a{host}.{ATTACKER}{port}"));
@@ -175,6 +254,7 @@ pub(crate) fn impossible(origin: &str) -> Vec<(&'static str, String)> {
     let mut values = vec![
         ("in upper case", origin.to_ascii_uppercase()),
         ("with a path", format!("{origin}/")),
+        ("with a user", origin.replacen("://", "://crosscheck@", 1)),
         ("in a list", format!("{origin}, https://{ATTACKER}")),
     ];
     if let (None, Some(default)) = (url.port(), url.port_or_known_default()) {
@@ -192,7 +272,9 @@ mod tests {
     fn hostile_origins_are_sent_by_browsers_and_never_allowed() {
         for list in [&["https://app.example"][..], &["https://*.app.example", "http://localhost:3000"], &["*"], &[]] {
             let allowed: Vec<Allowed> = list.iter().map(|text| Allowed::parse(text).expect("an entry")).collect();
-            let hostile = hostile(&allowed);
+            let elsewhere = ["https://partner.example".to_owned()];
+            let server = Url::parse("https://api.example").expect("a URL");
+            let hostile = hostile(&allowed, &elsewhere, Some(&server));
             assert!(hostile.iter().all(|hostile| is_sent(&hostile.origin)), "{hostile:?}");
             assert!(!hostile.iter().any(|hostile| allowed.iter().any(|one| one.matches(&hostile.origin))));
             assert_eq!(hostile.is_empty(), list == ["*"], "{list:?}");

@@ -156,6 +156,7 @@ impl Replay {
             line: 0,
             generated: true,
             predicted: true,
+            controls: Vec::new(),
         }
     }
 

@@ -24,7 +24,22 @@ pub(crate) fn counts(record: &CheckRecord) -> String {
             (count > 0).then(|| format!("{count} {}", severity.name()))
         })
         .collect();
-    if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
+    let counts = if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") };
+    match &record.not_judged {
+        Some(why) => format!("NOT JUDGED, as {why} ({counts} in what was)"),
+        None => counts,
+    }
+}
+
+/// What is to be said of answers that did not come, or only when they were asked for again.
+pub(crate) fn silence(record: &CheckRecord) -> Option<String> {
+    match (record.unanswered, record.answered_late) {
+        (0, 0) => None,
+        (0, late) => Some(format!("{late} requests were answered only when they were sent again.")),
+        (unanswered, late) => Some(format!(
+            "{unanswered} requests were not answered, however often they were sent, and {late} only when they were sent again."
+        )),
+    }
 }
 
 /// What browsers did with the findings: `Chromium 156.0: 2 confirmed, 1 not replayed`.

@@ -5,6 +5,7 @@ pub(crate) mod caches;
 pub(crate) mod doors;
 pub(crate) mod hostile;
 pub(crate) mod preflights;
+pub(crate) mod steady;
 
 use std::sync::Mutex;
 
@@ -13,7 +14,7 @@ use url::Url;
 
 use super::ask::{Asked, Asker};
 use super::finding::Access;
-use super::origins::Allowed;
+use super::origins::{Allowed, Hostile, hostile};
 use super::policy::{Allow, Policy, Route};
 use crate::explain::question::Question;
 
@@ -23,6 +24,8 @@ pub(crate) struct Subject<'s> {
     pub(crate) route: &'s Route,
     pub(crate) allow: &'s Allow,
     pub(crate) allowed: Vec<Allowed>,
+    /// Origins that other routes let in and this one does not.
+    pub(crate) elsewhere: Vec<String>,
     pub(crate) url: Url,
     /// Headers that authenticate the allowed pages' requests.
     pub(crate) secrets: &'s [(String, String)],
@@ -65,6 +68,11 @@ impl Subject<'_> {
         self.allowed.iter().any(|allowed| allowed.matches(origin))
     }
 
+    /// Origins that this route keeps out, those that resemble its own and those that other routes let in.
+    pub(crate) fn hostile(&self) -> Vec<Hostile> {
+        hostile(&self.allowed, &self.elsewhere, Url::parse(&self.policy.target).ok().as_ref())
+    }
+
     pub(crate) fn path(&self) -> &str {
         &self.route.path
     }
@@ -77,13 +85,26 @@ impl Subject<'_> {
                 route: self.path().to_owned(),
                 origin: question.page.clone(),
                 method: question.method.clone(),
+                headers: unsafe_headers(question, self.secrets),
                 credentials: question.credentials.clone(),
-                allowed: self.is_allowed(&question.page),
+                allowed: self.is_allowed(&question.page) && self.allows(question),
                 let_in: asked.is_readable() || (asked.gets_through() && asked.request().is_none()),
             };
             self.access.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(access);
         }
         asked
+    }
+
+    /// Whether the policy allows a page that it lets in to ask so: by method, headers and cookies.
+    fn allows(&self, question: &Question) -> bool {
+        let method = question.method.as_str();
+        let has_method =
+            ["GET", "HEAD", "POST"].contains(&method) || self.allow.methods.iter().any(|one| one == method);
+        let has_header =
+            |name: &String| self.allow.request_headers.iter().any(|one| one == "*" || one.eq_ignore_ascii_case(name));
+        has_method
+            && unsafe_headers(question, self.secrets).iter().all(has_header)
+            && (question.credentials != "include" || self.allow.credentials)
     }
 
     /// A request with these headers, those that authenticate, and cookies where allowed pages use them.
@@ -95,6 +116,15 @@ impl Subject<'_> {
         }
         self.asker.send(method, url, &all).await
     }
+}
+
+/// The names of the headers that a page sets, in lower case and in order, without those that authenticate it.
+fn unsafe_headers(question: &Question, secrets: &[(String, String)]) -> Vec<String> {
+    let is_own = |name: &&String| !secrets.iter().any(|(secret, _)| secret.eq_ignore_ascii_case(name));
+    let names = question.headers.iter().map(|(name, _)| name).filter(is_own);
+    let mut names: Vec<String> = names.map(|name| name.to_ascii_lowercase()).collect();
+    names.sort();
+    names
 }
 
 /// The value of a response header, all lines joined.

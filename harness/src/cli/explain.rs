@@ -15,9 +15,7 @@ pub(crate) async fn explain(arguments: &ExplainArguments) -> Result<Ended, Failu
     let explanation = find_out(arguments).await?;
     match arguments.format {
         ExplainFormat::Json => {
-            let text =
-                serde_json::to_string_pretty(&explanation).map_err(|error| Failure::Environment(error.to_string()))?;
-            say!("{text}");
+            say!("{}", super::json(&explanation)?);
         }
         ExplainFormat::Text => {
             let coloured =

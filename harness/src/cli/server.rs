@@ -1,5 +1,8 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use crosscheck::check::report::{render_change, render_html, render_junit, render_markdown, render_sarif, render_text};
 use crosscheck::check::{
@@ -11,7 +14,9 @@ use crosscheck::{Engine, discover};
 use url::Url;
 
 use super::arguments::{FailOn, ServerArguments, ServerCommand, ServerFormat};
+use super::progress::BEAT;
 use super::{Ended, Failure};
+use crosscheck_cases::read_text;
 
 /// Checks a server against its policy.
 pub(crate) async fn server(arguments: ServerArguments) -> Result<Ended, Failure> {
@@ -43,11 +48,17 @@ pub(crate) async fn server(arguments: ServerArguments) -> Result<Ended, Failure>
     let record = record?;
     write(&record, &arguments)?;
     if record.has_disagreement() {
-        eprintln!(
+        tell!(
             "A browser does not do what the executable standard says (see DISAGREEMENT above). Unless the server treats \
              browsers otherwise than this check, that is a fault of Crosscheck or of the browser: please report it."
         );
         return Ok(Ended::Disagreement);
+    }
+    if let Some(why) = &record.not_judged {
+        return Err(Failure::Environment(format!(
+            "not judged: {why}, though each was sent several times and ever more slowly. Ask it more gently (\"limits\" in the \
+             policy), or see what the server does with them"
+        )));
     }
     let worst = record.findings.iter().map(|finding| finding.severity).min();
     let fails = worst.is_some_and(|worst| worst <= severity(arguments.fail_on));
@@ -63,7 +74,20 @@ async fn checked(
 ) -> Result<CheckRecord, Failure> {
     // It ends when this does.
     let _started = start(policy, folder).await.map_err(Failure::Environment)?;
-    let mut record = check(policy, &path.display().to_string(), options).await?;
+    let requests = Arc::new(AtomicU32::new(0));
+    let name = path.display().to_string();
+    let mut checking = std::pin::pin!(check(policy, &name, options, &requests));
+    let started = Instant::now();
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + BEAT, BEAT);
+    let mut record = loop {
+        tokio::select! {
+            record = &mut checking => break record?,
+            _ = beat.tick() => {
+                let (sent, seconds) = (requests.load(Ordering::Relaxed), started.elapsed().as_secs());
+                tell!("{}: {sent} requests after {seconds} s", policy.target);
+            }
+        }
+    };
     for (engine, guard) in browsers.iter().flat_map(|(engines, guard)| engines.iter().map(move |one| (one, *guard))) {
         confirm(policy, &mut record, options, engine, guard)
             .await
@@ -98,18 +122,18 @@ async fn first_policy(url: &str, arguments: &ServerArguments, trust: Trust) -> R
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
         _ => return Err(Failure::Usage(format!("{url:?} is not an http or https URL"))),
     };
+    may_ask(url.as_str(), arguments)?;
     let policy =
         init(&url, &arguments.origin, trust).await.map_err(|trouble| Failure::Environment(trouble.to_string()))?;
-    let text = serde_json::to_string_pretty(&policy).map_err(|error| Failure::Environment(error.to_string()))?;
-    say!("{text}");
-    eprintln!(
+    say!("{}", super::json(&policy)?);
+    tell!(
         "This is what the server does, not what it should do: read it, correct it, then check the server against it."
     );
     Ok(Ended::AsExpected)
 }
 
 fn write(record: &CheckRecord, arguments: &ServerArguments) -> Result<(), Failure> {
-    let json = || serde_json::to_string_pretty(record).map_err(|error| Failure::Environment(error.to_string()));
+    let json = || super::json(record);
     let save = |path: &Path, text: &str| {
         std::fs::write(path, text)
             .map_err(|error| Failure::Environment(format!("{} cannot be written: {error}", path.display())))
@@ -118,8 +142,7 @@ fn write(record: &CheckRecord, arguments: &ServerArguments) -> Result<(), Failur
         save(path, &json()?)?;
     }
     if let Some(path) = &arguments.sarif {
-        let sarif = serde_json::to_string_pretty(&render_sarif(record));
-        save(path, &sarif.map_err(|error| Failure::Environment(error.to_string()))?)?;
+        save(path, &super::json(&render_sarif(record))?)?;
     }
     if let Some(path) = &arguments.junit {
         let junit = render_junit(record, severity(arguments.fail_on));
@@ -145,7 +168,7 @@ fn write(record: &CheckRecord, arguments: &ServerArguments) -> Result<(), Failur
 
 fn compare_files(before: &Path, after: &Path, format: ServerFormat) -> Result<Ended, Failure> {
     let read = |path: &Path| -> Result<CheckRecord, Failure> {
-        let text = std::fs::read_to_string(path)
+        let text = read_text(path, 256 << 20)
             .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?;
         let record: CheckRecord = serde_json::from_str(&text).map_err(|error| {
             Failure::Usage(format!("{} is not the result of a check (--json): {error}", path.display()))
@@ -158,7 +181,7 @@ fn compare_files(before: &Path, after: &Path, format: ServerFormat) -> Result<En
     let change = compare(&read(before)?, &read(after)?);
     match format {
         ServerFormat::Json => {
-            say!("{}", serde_json::to_string_pretty(&change).map_err(|error| Failure::Environment(error.to_string()))?);
+            say!("{}", super::json(&change)?);
         }
         ServerFormat::Text | ServerFormat::Markdown => super::write_out(&render_change(&change)),
     }

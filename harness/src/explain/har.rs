@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use crosscheck_cases::read_text;
 use crosscheck_servers::STATUS;
 use miette::Diagnostic;
 use regex::Regex;
@@ -154,14 +155,17 @@ impl Diagnostic for HarError {
     }
 }
 
+/// How large an archive may be.
+const LIMIT: u64 = 512 << 20;
+
 impl Har {
     /// Reads an archive.
     ///
     /// # Errors
     /// The file cannot be read, or is no HAR.
     pub fn read(path: &Path) -> Result<Self, HarError> {
-        let bytes = std::fs::read(path).map_err(|source| HarError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(path, &bytes)
+        let text = read_text(path, LIMIT).map_err(|source| HarError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(path, text.as_bytes())
     }
 
     /// Reads the text of an archive; `path` is for messages.

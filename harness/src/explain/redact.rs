@@ -3,7 +3,7 @@
 use url::Url;
 
 /// What stands for something secret.
-const HIDDEN: &str = "(hidden)";
+pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// How much is hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -137,9 +137,22 @@ impl Connection {
                 Err(Trouble::TimedOut { host: host(url), limit: patience.unwrap_or_default() })
             }
             _ if buffer.is_empty() => Err(broken(written.err().map(|error| error.to_string()))),
+            _ if is_unfinished_head(&buffer) => Err(match ended {
+                End::Enough if buffer.len() >= ENOUGH => Trouble::LargeHead { host: host(url), limit: ENOUGH },
+                End::Enough => Trouble::SlowHead { host: host(url), limit: patience.unwrap_or_default() },
+                _ => broken(Some("it ended in the middle of the head of the answer".to_owned())),
+            }),
             Reading::More | Reading::Malformed => Err(Trouble::Malformed { host: host(url) }),
         }
     }
+}
+
+/// Whether it is the beginning of a response of which not all header lines have come.
+fn is_unfinished_head(bytes: &[u8]) -> bool {
+    let is_http = bytes.starts_with(b"HTTP/") || b"HTTP/".starts_with(bytes);
+    is_http
+        && !bytes.windows(4).any(|window| window == b"\r\n\r\n")
+        && !bytes.windows(2).any(|window| window == b"\n\n")
 }
 
 /// Why reading ended.

@@ -202,13 +202,8 @@ fn right(policy: &Value, route: &Value) -> Parts {
     parts
 }
 
-/// The server of a fixture: right, or wrong as it says.
-pub(crate) fn site(wrong: &Wrong, policy: &Value, origin: &str, is_right: bool) -> Site {
-    let mut site = Site::new();
-    let mut insert = |path: &str, behaviour: Value| {
-        let behaviour: Behaviour = serde_json::from_value(behaviour).expect("a behaviour");
-        site.insert(Route { origin: origin.parse().expect("an origin"), path: path.to_owned() }, behaviour);
-    };
+/// Conditions of requests from origins that are let in.
+fn accepts(wrong: &Wrong, policy: &Value, is_right: bool) -> Vec<Value> {
     let named: Vec<String> = strings(&policy["allow"]["origins"])
         .into_iter()
         .flat_map(|origin| match origin.split_once("*.") {
@@ -216,14 +211,31 @@ pub(crate) fn site(wrong: &Wrong, policy: &Value, origin: &str, is_right: bool) 
             None => vec![origin],
         })
         .collect();
-    let mut accepts = vec![json!({ "origin": named })];
+    // An empty list of a condition asks nothing.
+    let nobody = json!({ "origin": ["https://nobody.invalid"] });
+    let mut accepts = vec![if named.is_empty() { nobody } else { json!({ "origin": named }) }];
     if !is_right {
         accepts = wrong.accepts.clone().unwrap_or(accepts);
         accepts.extend(wrong.also_accepts.iter().cloned());
     }
+    accepts
+}
+
+/// The server of a fixture: right, or wrong as it says.
+pub(crate) fn site(wrong: &Wrong, policy: &Value, origin: &str, is_right: bool) -> Site {
+    let mut site = Site::new();
+    let mut insert = |path: &str, behaviour: Value| {
+        let behaviour: Behaviour = serde_json::from_value(behaviour).expect("a behaviour");
+        site.insert(Route { origin: origin.parse().expect("an origin"), path: path.to_owned() }, behaviour);
+    };
     for route in policy["routes"].as_array().expect("routes") {
         let path = route["path"].as_str().expect("a path");
-        let mut parts = right(policy, route);
+        let mut policy = policy.clone();
+        if let Some(allow) = route.get("allow") {
+            merge(&mut policy["allow"], allow);
+        }
+        let accepts = accepts(wrong, &policy, is_right);
+        let mut parts = right(&policy, route);
         for edit in wrong.edits.iter().filter(|_| !is_right) {
             let of_route = edit.routes.is_empty() || edit.routes.iter().any(|one| one == path);
             for (part, answer) in parts.iter_mut().filter(|_| of_route) {

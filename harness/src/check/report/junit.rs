@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crosscheck_cases::visible;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::check::fault::{FAULTS, Severity};
@@ -51,15 +52,4 @@ pub fn render_junit(record: &CheckRecord, fail_on: Severity) -> Result<String, q
     report.set_time(Duration::from_millis(record.duration_ms));
     report.add_test_suite(suite);
     report.to_string()
-}
-
-/// XML forbids most control characters.
-fn visible(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\t' | '\n' | '\r' => ' ',
-            other if other.is_control() || matches!(other, '\u{fffe}' | '\u{ffff}') => '\u{fffd}',
-            other => other,
-        })
-        .collect()
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{browsers, counts, origins};
+use crosscheck_cases::visible;
+
+use super::{browsers, counts, origins, silence};
 use crate::check::compare::Change;
 use crate::check::fault::Severity;
 use crate::check::finding::{Access, CheckRecord, Evidence, Finding};
@@ -38,16 +40,14 @@ pub fn render_text(record: &CheckRecord, coloured: bool, verbose: bool) -> Strin
     if !record.ignored.is_empty() {
         page.out.push('\n');
     }
-    let _ = writeln!(
-        page.out,
-        "{}: {}. {} requests in {:.1} seconds.",
-        record.target,
-        counts(record),
-        record.requests,
-        f64::from(u32::try_from(record.duration_ms).unwrap_or(u32::MAX)) / 1000.0
-    );
+    let seconds = f64::from(u32::try_from(record.duration_ms).unwrap_or(u32::MAX)) / 1000.0;
+    let (target, counts, requests) = (&record.target, counts(record), record.requests);
+    page.line(0, &format!("{target}: {counts}. {requests} requests in {seconds:.1} seconds."));
+    if let Some(line) = silence(record) {
+        page.line(0, &line);
+    }
     for line in browsers(record) {
-        let _ = writeln!(page.out, "{line}.");
+        page.line(0, &format!("{line}."));
     }
     page.out
 }
@@ -60,7 +60,7 @@ pub fn render_change(change: &Change) -> String {
         if !lines.is_empty() {
             let _ = writeln!(out, "{title}");
             for line in lines {
-                let _ = writeln!(out, "  {line}");
+                let _ = writeln!(out, "  {}", visible(&line));
             }
         }
     };
@@ -68,7 +68,12 @@ pub fn render_change(change: &Change) -> String {
         list.iter()
             .map(|one| {
                 let policy = if one.allowed { "the policy lets it in" } else { "the policy does not let it in" };
-                format!("{} {} from {}, credentials {} ({policy})", one.method, one.route, one.origin, one.credentials)
+                let headers =
+                    if one.headers.is_empty() { String::new() } else { format!(" with {}", one.headers.join(", ")) };
+                format!(
+                    "{} {}{headers} from {}, credentials {} ({policy})",
+                    one.method, one.route, one.origin, one.credentials
+                )
             })
             .collect()
     };

@@ -1,5 +1,6 @@
 //! Pages that the policy lets in: is one of them kept out?
 
+use crosscheck_cases::standard::{Answer, MessageKind};
 use futures_util::future::join_all;
 
 use super::{Subject, names, value};
@@ -41,7 +42,7 @@ pub(crate) async fn check(subject: &Subject<'_>) -> Vec<Claim> {
         }
     }
     if claims.iter().any(|claim| claim.fault == "allowed-origin-refused") {
-        default_port(subject, &mut claims).await;
+        default_port(subject, &works, &mut claims).await;
     }
     claims
 }
@@ -95,8 +96,38 @@ fn header_value(name: &str) -> String {
 }
 
 fn claim(subject: &Subject<'_>, fault: &'static str, wish: &Wish, asked: &Asked) -> Claim {
-    let said = format!("A page of {} cannot {}.", wish.question.page, wish.what);
-    Claim::new(fault, Severity::Break, subject.path(), said, asked).about([wish.question.page.clone()])
+    let page = &wish.question.page;
+    let (said, severity) = if asked.is_readable() {
+        // Nobody is kept out: the page reads an answer, only not that of what it asked for.
+        let said = format!("A page of {page} sends {}, and reads{}.", wish.question.method, status(asked));
+        (said, if fault == "head-refused" { Severity::Break } else { Severity::Note })
+    } else {
+        (format!("A page of {page} cannot {}: {}.", wish.what, failed(asked)), Severity::Break)
+    };
+    Claim::new(fault, severity, subject.path(), said, asked).about([page.clone()])
+}
+
+/// The exchange that failed, for a sentence.
+fn failed(asked: &Asked) -> String {
+    let Some(one) = asked.exchanged.last() else { return "nothing could be sent".to_owned() };
+    let what = match one.message.kind {
+        MessageKind::Preflight => "the preflight".to_owned(),
+        _ => format!("the {} of {}", one.message.method, one.message.url.path()),
+    };
+    match &one.answer {
+        Some(Answer::Response(received)) => format!("it fails at {what}, which gets status {}", received.status),
+        _ => format!("it fails at {what}, which gets no answer"),
+    }
+}
+
+/// The status of the answer, for a sentence.
+fn status(asked: &Asked) -> String {
+    let status = asked.request().map(|answer| answer.status);
+    match status {
+        Some(status) if swallowed(asked) => format!(" an empty answer to a preflight with status {status}"),
+        Some(status) => format!(" an answer with status {status}"),
+        None => " nothing".to_owned(),
+    }
 }
 
 /// The fault that keeps a page out, where it is kept out.
@@ -116,7 +147,7 @@ fn blame(wish: &Wish, asked: &Asked, plain_works: bool) -> Option<&'static str> 
         Verdict::Undecided | Verdict::Opaque | Verdict::Refused => None,
         Verdict::Failed => Some("unanswered"),
         Verdict::Blocked => Some(match asked.request() {
-            None => blame_preflight(asked),
+            None => blame_preflight(asked, plain_works),
             Some(_) if method == "HEAD" && plain_works => "head-refused",
             Some(_) if method == "OPTIONS" && plain_works => "plain-options-refused",
             Some(_) => blame_request(asked),
@@ -131,7 +162,7 @@ fn swallowed(asked: &Asked) -> bool {
         .is_some_and(|answer| answer.headers.contains("access-control-allow-methods") && answer.body.is_empty())
 }
 
-fn blame_preflight(asked: &Asked) -> &'static str {
+fn blame_preflight(asked: &Asked, plain_works: bool) -> &'static str {
     let Some(answer) = asked.preflight() else { return "allowed-origin-refused" };
     match answer.status {
         304 => return "preflight-not-modified",
@@ -147,6 +178,8 @@ fn blame_preflight(asked: &Asked) -> &'static str {
         (Some("header-not-allowed"), Some("fetch.preflight.7.7e")) => "wildcard-lists-with-credentials",
         (Some("header-not-allowed"), _) => "request-headers-refused",
         (Some("invalid-allow-methods" | "invalid-allow-headers"), _) => "list-syntax",
+        // Where the origin is refused anyway, its preflights are too.
+        _ if plain_works && !answer.headers.contains("access-control-allow-origin") => "preflight-bare",
         _ => blame_origin(asked),
     }
 }
@@ -222,11 +255,7 @@ fn exposed(subject: &Subject<'_>, wish: &Wish, asked: &Asked) -> Option<Claim> {
 /// A route that is not what the policy says teaches nothing.
 fn not_as_stated(subject: &Subject<'_>, asked: &Asked) -> Option<Claim> {
     let status = asked.exchanged.iter().find_map(|one| match &one.answer {
-        Some(crosscheck_cases::standard::Answer::Response(received))
-            if one.message.kind != crosscheck_cases::standard::MessageKind::Preflight =>
-        {
-            Some(received.status)
-        }
+        Some(Answer::Response(received)) if one.message.kind != MessageKind::Preflight => Some(received.status),
         _ => None,
     })?;
     let (fits, stated) = match subject.route.role {
@@ -244,8 +273,9 @@ fn not_as_stated(subject: &Subject<'_>, asked: &Asked) -> Option<Claim> {
 }
 
 /// Whether an origin is refused only because the server's list has it with its default port.
-async fn default_port(subject: &Subject<'_>, claims: &mut Vec<Claim>) {
-    for origin in subject.samples() {
+async fn default_port(subject: &Subject<'_>, works: &[(&str, &str)], claims: &mut Vec<Claim>) {
+    // Where its plainest request works, an origin is on the list.
+    for origin in subject.samples().into_iter().filter(|origin| !works.iter().any(|(page, _)| page == origin)) {
         let Ok(url) = url::Url::parse(&origin) else { continue };
         let (None, Some(port)) = (url.port(), url.port_or_known_default()) else { continue };
         let listed = format!("{origin}:{port}");

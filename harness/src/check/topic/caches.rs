@@ -6,9 +6,8 @@ use super::{Subject, names, value};
 use crate::check::ask::Asked;
 use crate::check::claim::Claim;
 use crate::check::fault::Severity;
+use crate::check::origins::UNKNOWN;
 use crate::check::policy::Role;
-
-const UNKNOWN: &str = "https://crosscheck-attacker.test";
 
 /// Statuses that caches may keep without being told. (RFC 9110, 15.1)
 const HEURISTIC: [u16; 12] = [200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501];
@@ -54,6 +53,11 @@ fn names_origin(answer: &Received) -> bool {
     names(answer, "vary").iter().any(|name| name == "origin" || name == "*")
 }
 
+/// Whether every page without cookies reads it.
+fn is_for_all(answer: &Received) -> bool {
+    value(answer, "access-control-allow-origin").as_deref() == Some("*")
+}
+
 /// Whether a shared cache may keep it.
 fn is_kept(answer: &Received) -> bool {
     let control = names(answer, "cache-control");
@@ -73,8 +77,13 @@ fn judge(subject: &Subject<'_>, variants: &[Variant]) -> Option<Claim> {
         variants.iter().filter_map(|variant| Some((variant, variant.asked.last()?))).collect();
     let (_, first) = answers.first()?;
     let depends = answers.iter().any(|(_, answer)| essence(answer) != essence(first));
-    let silent: Vec<&(&Variant, &Received)> =
-        answers.iter().filter(|(_, answer)| is_kept(answer) && !names_origin(answer)).collect();
+    // An answer that opens itself to everybody can be given to everybody, whatever else the server answers.
+    let silent: Vec<&(&Variant, &Received)> = answers
+        .iter()
+        .filter(|(_, answer)| {
+            is_kept(answer) && !names_origin(answer) && (subject.allow.credentials || !is_for_all(answer))
+        })
+        .collect();
     if !depends || silent.is_empty() {
         return None;
     }

@@ -7,13 +7,12 @@ use super::{Subject, names, value};
 use crate::check::ask::Asked;
 use crate::check::claim::Claim;
 use crate::check::fault::Severity;
-use crate::check::origins::{Allowed, hostile};
+use crate::check::origins::{Allowed, UNKNOWN};
 use crate::check::policy::{Embed, Role};
 use crate::check::replay::Replay;
 use crate::explain::Verdict;
 use crate::explain::question::Question;
 
-const UNKNOWN: &str = "https://crosscheck-attacker.test";
 /// The name of the callback that is asked for.
 const CALLBACK: &str = "crosscheckCallback";
 
@@ -27,7 +26,7 @@ pub(crate) async fn websocket(subject: &Subject<'_>) -> Vec<Claim> {
     let samples = subject.samples();
     let allowed =
         join_all(samples.iter().map(|page| async { (page.clone(), subject.asker.ask(&question(page)).await) })).await;
-    let others = if subject.allowed.contains(&Allowed::Any) { Vec::new() } else { hostile(&subject.allowed) };
+    let others = if subject.allowed.contains(&Allowed::Any) { Vec::new() } else { subject.hostile() };
     let others = join_all(
         others
             .iter()

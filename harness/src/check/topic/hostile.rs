@@ -1,12 +1,14 @@
 //! Origins that the policy does not name: is one of them let in?
 
+use std::collections::HashSet;
+
 use futures_util::future::join_all;
 
 use super::{Subject, value};
 use crate::check::ask::Asked;
 use crate::check::claim::Claim;
 use crate::check::fault::Severity;
-use crate::check::origins::{Allowed, Hostile, Likeness, hostile, impossible};
+use crate::check::origins::{Allowed, EXTENSIONS, Hostile, Likeness, UNKNOWN, further, impossible, is_sent};
 use crate::check::policy::Role;
 
 /// What came of it.
@@ -14,6 +16,8 @@ pub(crate) struct Found {
     pub(crate) claims: Vec<Claim>,
     /// Whether every origin is let in.
     pub(crate) is_loose: bool,
+    /// Origins that are let in, each with its credentials mode.
+    pub(crate) let_in: HashSet<(String, String)>,
 }
 
 struct Tried {
@@ -33,38 +37,103 @@ impl Tried {
     }
 }
 
+/// How many of those that were let in are looked at for others that resemble them.
+const FURTHER: usize = 8;
+
 pub(crate) async fn check(subject: &Subject<'_>) -> Found {
     let open = subject.allowed.contains(&Allowed::Any);
-    let mut list = if open {
+    let mut list = subject.hostile();
+    if open {
         // Everybody reads anonymous answers; whether those with cookies too is the question.
-        hostile(&[])
-    } else {
-        hostile(&subject.allowed)
-    };
-    if open || subject.route.role != Role::Data {
-        list.retain(|hostile| matches!(hostile.likeness, Likeness::Unrelated | Likeness::Null));
+        list = vec![
+            Hostile { likeness: Likeness::Unrelated, origin: UNKNOWN.to_owned() },
+            Hostile { likeness: Likeness::Null, origin: "null".to_owned() },
+        ];
     }
     if open && subject.allow.credentials {
         list.clear();
     }
-    let tried = join_all(list.into_iter().map(|hostile| async {
-        let with = subject.question(&hostile.origin, "include");
-        let without = subject.question(&hostile.origin, "omit");
-        let (with, without) = tokio::join!(subject.ask(&with), subject.ask(&without));
-        Tried { hostile, with, without }
-    }))
-    .await;
-    let mut found = judge(subject, &tried, open);
-    if !found.is_loose && !open && subject.route.role == Role::Data {
-        let swallows = ["suffix-match", "substring-match"];
-        if !found.claims.iter().any(|claim| swallows.contains(&claim.fault)) {
+    let private = private_answer(subject).await;
+    let mut tried = ask(subject, list).await;
+    if !open {
+        // Origins that an answer names, and those that resemble one which was let in.
+        let mut more = named(subject, &tried);
+        let is_loose = tried.iter().any(|tried| tried.hostile.likeness == Likeness::Unrelated && tried.is_let_in());
+        if !is_loose {
+            let let_in = tried.iter().filter(|tried| tried.is_let_in()).take(FURTHER);
+            more.extend(let_in.flat_map(|tried| further(&tried.hostile, &subject.allowed)));
+        }
+        let mut seen: HashSet<String> = tried.iter().map(|tried| tried.hostile.origin.clone()).collect();
+        more.retain(|hostile| seen.insert(hostile.origin.clone()));
+        tried.extend(ask(subject, more).await);
+    }
+    let mut found = judge(subject, &tried, open, private.as_deref());
+    let asked = tried.iter().flat_map(|tried| [(tried, "include", &tried.with), (tried, "omit", &tried.without)]);
+    let let_in = asked.filter(|(.., asked)| asked.is_readable());
+    found.let_in = let_in.map(|(tried, mode, _)| (tried.hostile.origin.clone(), mode.to_owned())).collect();
+    if !found.is_loose && !open {
+        found.claims.extend(extensions(subject).await);
+        // Where a real origin is wrongly let in, one that no browser sends is no news.
+        if subject.route.role == Role::Data && !found.claims.iter().any(|claim| claim.severity == Severity::Hole) {
             found.claims.extend(never_sent(subject).await);
         }
     }
     found
 }
 
-fn judge(subject: &Subject<'_>, tried: &[Tried], open: bool) -> Found {
+async fn ask(subject: &Subject<'_>, list: Vec<Hostile>) -> Vec<Tried> {
+    join_all(list.into_iter().map(|hostile| async {
+        let with = subject.question(&hostile.origin, "include");
+        let without = subject.question(&hostile.origin, "omit");
+        let (with, without) = tokio::join!(subject.ask(&with), subject.ask(&without));
+        Tried { hostile, with, without }
+    }))
+    .await
+}
+
+/// What stands on the route for whoever is logged in, where the policy says that it is for one user only.
+async fn private_answer(subject: &Subject<'_>) -> Option<Vec<u8>> {
+    if subject.route.private != Some(true) {
+        return None;
+    }
+    let asked = subject.send("GET", &subject.url, &[("Cookie", subject.asker.cookie())]).await;
+    asked.last().filter(|answer| (200..300).contains(&answer.status)).map(|answer| answer.body.clone())
+}
+
+/// Origins that answers name to others, and that the policy does not.
+fn named(subject: &Subject<'_>, tried: &[Tried]) -> Vec<Hostile> {
+    let answers = tried.iter().flat_map(|tried| [&tried.with, &tried.without]).filter_map(Asked::last);
+    let named = answers.filter_map(|answer| value(answer, "access-control-allow-origin"));
+    let is_new = |origin: &String| origin != "null" && is_sent(origin) && !subject.is_allowed(origin);
+    named.filter(is_new).map(|origin| Hostile { likeness: Likeness::Elsewhere, origin }).collect()
+}
+
+/// Extensions ask with an origin of their own scheme, which no page has.
+async fn extensions(subject: &Subject<'_>) -> Vec<Claim> {
+    let asked = join_all(EXTENSIONS.map(|origin| async move {
+        let headers = [("Origin", origin), ("Cookie", subject.asker.cookie())];
+        (origin, subject.asker.send("GET", &subject.url, &headers).await)
+    }))
+    .await;
+    let let_in = asked.iter().filter_map(|(origin, asked)| {
+        let answer = asked.last()?;
+        let names_it = value(answer, "access-control-allow-origin").as_deref() == Some(origin);
+        let with_cookies = value(answer, "access-control-allow-credentials").as_deref() == Some("true");
+        names_it.then_some((origin, asked, with_cookies))
+    });
+    let let_in: Vec<_> = let_in.collect();
+    let Some((origin, shown, _)) = let_in.first() else { return Vec::new() };
+    let with_cookies = let_in.iter().any(|(.., with_cookies)| *with_cookies);
+    let severity = if with_cookies { Severity::Hole } else { Severity::Hygiene };
+    let cookies = if with_cookies { "with the user's cookies" } else { "without cookies" };
+    let said = format!("Any extension of a browser, such as {origin}, reads the answer to a request {cookies}.");
+    let claim = Claim::new("extension-origin", severity, subject.path(), said, shown);
+    vec![
+        claim.about(let_in.iter().map(|(origin, ..)| (**origin).to_owned())).with(asked.iter().map(|(_, asked)| asked)),
+    ]
+}
+
+fn judge(subject: &Subject<'_>, tried: &[Tried], open: bool, private: Option<&[u8]>) -> Found {
     let mut claims = Vec::new();
     let mut covered: Vec<Likeness> = Vec::new();
     let unrelated = tried.iter().find(|tried| tried.hostile.likeness == Likeness::Unrelated);
@@ -77,7 +146,7 @@ fn judge(subject: &Subject<'_>, tried: &[Tried], open: bool) -> Found {
             let fault = if without.is_readable() { "reflected-origin" } else { "reflected-with-cookie" };
             let said = format!("A page of {} reads the answer, and the user's cookies are sent.", hostile.origin);
             claims.push(Claim::new(fault, Severity::Hole, subject.path(), said, with).about(all).with(requests));
-            return Found { claims, is_loose: true };
+            return Found { claims, is_loose: true, let_in: HashSet::new() };
         }
         let wildcard = without.request().and_then(|answer| value(answer, "access-control-allow-origin"));
         // With credentials in the policy, * keeps the allowed pages out: that is said there.
@@ -88,7 +157,7 @@ fn judge(subject: &Subject<'_>, tried: &[Tried], open: bool) -> Found {
                 tried.iter().filter(|tried| !tried.with.is_readable()).map(|tried| tried.hostile.likeness).collect();
         }
         if !open && !said_elsewhere {
-            let severity = if subject.policy.is_private(subject.route) { Severity::Hygiene } else { Severity::Hole };
+            let severity = weight(subject, tried_one, private);
             let said = format!("A page of {} reads the answer to a request without cookies.", hostile.origin);
             claims.push(
                 Claim::new("reflected-origin", severity, subject.path(), said, without).about(all).with(requests),
@@ -116,7 +185,7 @@ fn judge(subject: &Subject<'_>, tried: &[Tried], open: bool) -> Found {
         if !let_in || covered.contains(&tried.hostile.likeness) {
             continue;
         }
-        let (fault, severity) = weigh(subject, tried);
+        let (fault, severity) = weigh(subject, tried, private);
         let cookies = if tried.with.is_readable() { "with the user's cookies" } else { "without cookies" };
         let said = format!("A page of {} reads the answer to a request {cookies}.", tried.hostile.origin);
         claims.push(
@@ -125,14 +194,28 @@ fn judge(subject: &Subject<'_>, tried: &[Tried], open: bool) -> Found {
                 .with([&tried.with, &tried.without]),
         );
     }
-    Found { claims, is_loose }
+    Found { claims, is_loose, let_in: HashSet::new() }
 }
 
-fn weigh(subject: &Subject<'_>, tried: &Tried) -> (&'static str, Severity) {
-    let with = tried.with.is_readable();
-    // Where cookies tell users apart, an answer without them is nobody's secret.
-    let hole = if with || !subject.policy.is_private(subject.route) { Severity::Hole } else { Severity::Hygiene };
-    let with_cookies = if with { Severity::Hole } else { Severity::Hygiene };
+/// How bad it is that a page reads this, by what it learns.
+fn weight(subject: &Subject<'_>, tried: &Tried, private: Option<&[u8]>) -> Severity {
+    if tried.with.is_readable() {
+        return Severity::Hole;
+    }
+    let Some(answer) = tried.without.request() else { return Severity::Hygiene };
+    // Where no cookie is needed for what is meant for one user, whoever reaches the server from the user's network reads it.
+    if let Some(private) = private {
+        return if answer.body == private { Severity::Hole } else { Severity::Hygiene };
+    }
+    // Where cookies tell users apart, an answer without them is nobody's secret; nor is what everybody may read.
+    let is_for_all = value(answer, "access-control-allow-origin").as_deref() == Some("*");
+    if subject.policy.is_private(subject.route) || is_for_all { Severity::Hygiene } else { Severity::Hole }
+}
+
+fn weigh(subject: &Subject<'_>, tried: &Tried, private: Option<&[u8]>) -> (&'static str, Severity) {
+    let hole = weight(subject, tried, private);
+    // Nobody needs to break in to be one of these: without cookies there is nothing to gain.
+    let with_cookies = if tried.with.is_readable() || private.is_some() { hole } else { Severity::Hygiene };
     match tried.hostile.likeness {
         Likeness::Unrelated => ("reflected-origin", hole),
         Likeness::Null => ("null-origin", with_cookies),
@@ -145,6 +228,8 @@ fn weigh(subject: &Subject<'_>, tried: &Tried) -> (&'static str, Severity) {
         Likeness::Port => ("other-port", hole),
         Likeness::OddCharacter => ("odd-host-characters", Severity::Hygiene),
         Likeness::TrailingDot => ("trailing-dot", Severity::Note),
+        Likeness::Elsewhere => ("other-routes-origin", hole),
+        Likeness::Loopback => ("loopback-origin", with_cookies),
     }
 }
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::hostile::Found;
 use super::{Subject, names, value};
 use crate::check::ask::Asked;
 use crate::check::claim::Claim;
 use crate::check::fault::Severity;
+use crate::check::origins::{Allowed, UNKNOWN};
+use crate::check::policy::Role;
 use crate::explain::question::Question;
 
-const UNKNOWN: &str = "https://crosscheck-attacker.test";
 /// A header that no policy names.
 const STRANGE: &str = "x-crosscheck-undeclared";
 /// The largest age that any browser heeds.
@@ -18,16 +20,17 @@ const MAX_AGE_LIMIT: u64 = 86_400;
 /// Numbers of header names, each twice as many as the one before.
 const LENGTHS: [usize; 3] = [100, 200, 400];
 
-/// Asks about preflights. `is_loose`: every origin is let in. `cost`: also measure what long lists cost.
-pub(crate) async fn check(subject: &Subject<'_>, is_loose: bool, cost: bool) -> Vec<Claim> {
+/// Asks about preflights. `hostile`: what was found about origins that are kept out. `cost`: also measure what long lists cost.
+pub(crate) async fn check(subject: &Subject<'_>, hostile: &Found, cost: bool) -> Vec<Claim> {
+    let is_loose = hostile.is_loose;
+    let others = others(subject, hostile).await;
     let samples = subject.samples();
-    let Some(page) = samples.first() else { return Vec::new() };
-    let (more, lines, vary, age, others) = tokio::join!(
+    let Some(page) = samples.first().filter(|_| subject.route.role == Role::Data) else { return others };
+    let (more, lines, vary, age) = tokio::join!(
         more_than_declared(subject, page, is_loose),
         second_line(subject, page),
         vary(subject, page),
         age_and_network(subject, page),
-        others(subject, is_loose),
     );
     let mut claims = [more, lines, vary, age, others].concat();
     if cost {
@@ -84,29 +87,59 @@ async fn more_than_declared(subject: &Subject<'_>, page: &str, is_loose: bool) -
     claims
 }
 
+/// As how many origins that other routes name all methods are asked for.
+const ELSEWHERE: usize = 4;
+
 /// Origins that are kept out: does a preflight let them through all the same?
-async fn others(subject: &Subject<'_>, is_loose: bool) -> Vec<Claim> {
-    if is_loose || subject.is_allowed(UNKNOWN) {
-        return Vec::new();
-    }
-    for credentials in ["include", "omit"] {
-        let question =
-            Question { credentials: credentials.to_owned(), page: UNKNOWN.to_owned(), ..declared(subject, UNKNOWN) };
-        let asked = subject.ask(&question).await;
-        if asked.preflight().is_none() || !asked.gets_through() || asked.is_readable() {
-            continue;
+async fn others(subject: &Subject<'_>, hostile: &Found) -> Vec<Claim> {
+    let open = hostile.is_loose || subject.allowed.contains(&Allowed::Any);
+    let strangers = if open { Vec::new() } else { subject.hostile() };
+    let strangers = strangers.iter().map(|hostile| hostile.origin.as_str());
+    let thorough: Vec<&str> =
+        [UNKNOWN, "null"].into_iter().chain(subject.elsewhere.iter().take(ELSEWHERE).map(String::as_str)).collect();
+    let mut questions: Vec<Question> = Vec::new();
+    for page in strangers {
+        // Whoever reads the answer anyway is told of there.
+        let is_kept_out = |mode: &&str| !hostile.let_in.contains(&(page.to_owned(), (*mode).to_owned()));
+        for credentials in ["include", "omit"].into_iter().filter(is_kept_out) {
+            let question = Question { credentials: credentials.to_owned(), ..declared(subject, page) };
+            let methods = ["PUT", "DELETE"].map(|method| Question {
+                method: method.to_owned(),
+                headers: Vec::new(),
+                ..question.clone()
+            });
+            let methods = methods.into_iter().filter(|_| thorough.contains(&page));
+            for question in std::iter::once(question).chain(methods) {
+                let is_known = |known: &Question| {
+                    (&known.page, &known.method, &known.credentials, &known.headers)
+                        == (&question.page, &question.method, &question.credentials, &question.headers)
+                };
+                if !questions.iter().any(is_known) {
+                    questions.push(question);
+                }
+            }
         }
-        let severity = if credentials == "include" { Severity::Hole } else { Severity::Hygiene };
-        let what = match question.headers.first() {
-            Some((name, _)) => format!("{} with {name}", question.method),
-            None => question.method.clone(),
-        };
-        let said =
-            format!("A page of {UNKNOWN} may send {what}, and the server acts on it, though the page reads no answer.");
-        let claim = Claim::new("preflight-disagrees", severity, subject.path(), said, &asked);
-        return vec![claim.about([UNKNOWN.to_owned()])];
     }
-    Vec::new()
+    let asked = join_all(questions.iter().map(|question| subject.ask(question))).await;
+    let lets_through = |asked: &Asked| asked.preflight().is_some() && asked.gets_through() && !asked.is_readable();
+    let through: Vec<(&Question, &Asked)> =
+        questions.iter().zip(&asked).filter(|(_, asked)| lets_through(asked)).collect();
+    // What passes with cookies says more than what passes without.
+    let with_cookies = through.iter().find(|(question, _)| question.credentials == "include");
+    let Some((question, shown)) = with_cookies.or(through.first()) else { return Vec::new() };
+    let severity = if question.credentials == "include" { Severity::Hole } else { Severity::Hygiene };
+    let mut methods: Vec<&str> = through.iter().map(|(question, _)| question.method.as_str()).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    let header = question.headers.first().map(|(name, _)| format!(" with {name}")).unwrap_or_default();
+    let said = format!(
+        "A page of {} may send {}{header}, and the server acts on it, though the page reads no answer.",
+        question.page,
+        methods.join(", ")
+    );
+    let claim = Claim::new("preflight-disagrees", severity, subject.path(), said, shown);
+    let origins = through.iter().map(|(question, _)| question.page.clone());
+    vec![claim.about(origins).with(through.iter().skip(1).map(|(_, asked)| *asked))]
 }
 
 /// A raw preflight.
@@ -148,7 +181,7 @@ async fn second_line(subject: &Subject<'_>, page: &str) -> Vec<Claim> {
     }
     let said =
         format!("{first} and {last} are allowed in one line of Access-Control-Request-Headers, not in two lines.");
-    vec![Claim::new("second-request-headers-line", Severity::Break, subject.path(), said, &two).with([&one])]
+    vec![Claim::new("second-request-headers-line", Severity::Note, subject.path(), said, &two).with([&one])]
 }
 
 /// What preflights depend on, and whether Vary says so.
