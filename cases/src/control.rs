@@ -177,7 +177,13 @@ impl<'s> Controls<'s> {
     /// The controls for these of a case's absences: what its file declares, else the nearest case of its matrix that has
     /// what is absent, else what the executable standard makes of the case with something taken away.
     #[must_use]
-    pub fn find(&self, case: &Case, mut left: Vec<Absence>) -> Shown {
+    pub fn find(&self, case: &Case, left: Vec<Absence>) -> Shown {
+        self.find_preferring(case, left, &|_| true)
+    }
+
+    /// The same; of its matrix, cases that are preferred come before all others.
+    #[must_use]
+    pub fn find_preferring(&self, case: &Case, mut left: Vec<Absence>, is_preferred: &dyn Fn(&Case) -> bool) -> Shown {
         let mut shown = Shown::default();
         for control in &case.controls {
             match control {
@@ -192,9 +198,12 @@ impl<'s> Controls<'s> {
         }
         while let Some(absence) = left.first().filter(|_| case.generated) {
             let has = |other: &&Case| absence.is_present_in(&other.stated.then, &case.stated.then);
-            let nearest = self.neighbours(case).filter(has).min_by_key(|other| distance(case, other));
             // Of what is stated by hand, a case that differs in more than one dimension differs in more than one cause.
-            let Some(nearest) = nearest.filter(|other| case.predicted || distance(case, other) == 1) else { break };
+            let is_near = |other: &&Case| case.predicted || distance(case, other) == 1;
+            let nearest = self.neighbours(case).filter(has).filter(is_near);
+            let Some(nearest) = nearest.min_by_key(|other| (!is_preferred(other), distance(case, other))) else {
+                break;
+            };
             shown.add(case, Arc::new(nearest.clone()), ControlKind::Neighbour, &mut left);
         }
         if !left.is_empty() && shown.none.is_none() {

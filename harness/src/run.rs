@@ -29,6 +29,8 @@ pub struct RunOptions<'r> {
     pub filter: String,
     /// Known deviations.
     pub expectations: &'r Expectations,
+    /// Whether the controls of passing cases are run. They ask servers of the suite, and never those of others.
+    pub controls: bool,
     /// How many times every case is run.
     pub repeat: u32,
     /// How many cases run at the same time: those of one document in a browser, all of the reference agent.
@@ -160,7 +162,8 @@ async fn run_rounds<'r>(
         }
     }
     let controls = Controls::of(options.suite);
-    let plan = Plan::of(&controls, options.cases.iter().copied(), &results.records);
+    let wanting = options.cases.iter().copied().filter(|_| options.controls);
+    let plan = Plan::of(&controls, wanting, &results.records);
     let to_run = plan.to_run(&results.records);
     let mut ran = HashMap::new();
     if !to_run.is_empty() {

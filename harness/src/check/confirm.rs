@@ -147,6 +147,7 @@ async fn replay(
         cases: suite.cases.iter().collect(),
         filter: String::new(),
         expectations: &expectations,
+        controls: false,
         repeat: 1,
         lanes: LANES,
         bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

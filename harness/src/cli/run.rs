@@ -232,6 +232,7 @@ async fn run_agent(
         cases: prepared.cases(chosen.name()),
         filter: arguments.chosen_by(),
         expectations,
+        controls: true,
         repeat: arguments.repeat,
         lanes: arguments.jobs.into(),
         bind: arguments.bind,

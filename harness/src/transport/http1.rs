@@ -17,7 +17,7 @@ use super::{Trouble, host};
 /// How many bytes are reserved before each read.
 const READ_SIZE: usize = 16 << 10;
 /// How much is read of a response whose end nobody waits for.
-const ENOUGH: usize = 4 << 20;
+const ENOUGH: usize = 512 << 10;
 
 /// Anything that carries a connection: TCP, or TLS in TCP.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

@@ -122,6 +122,7 @@ async fn run_broken(suite: &Suite, broken: Option<&str>) -> RunRecord {
         cases: suite.cases.iter().collect(),
         filter: String::new(),
         expectations: &Expectations::default(),
+        controls: true,
         repeat: 1,
         lanes: 4,
         bind: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
