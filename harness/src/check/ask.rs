@@ -320,7 +320,8 @@ impl Asker {
                     return last;
                 }
                 Tried::Failed(status) => failed_with = Some(status),
-                Tried::Refused(_) if tries == 1 => self.heard(None),
+                // There is nothing more to wait for.
+                Tried::Refused(_) if number == tries => self.heard(None),
                 Tried::Refused(asked) => {
                     self.heard(None);
                     self.slow_down(asked.max(wait).min(LONGEST_WAIT));
@@ -328,7 +329,9 @@ impl Asker {
                 Tried::Silent => {
                     self.heard(last.as_ref().err().map(String::as_str));
                     self.transport.close_idle();
-                    self.slow_down(wait);
+                    if number < tries {
+                        self.slow_down(wait);
+                    }
                 }
             }
             wait = wait.saturating_mul(4);
