@@ -242,11 +242,14 @@ fn matrix(case: &Case) -> &str {
     case.id.rsplit_once('/').map_or(case.id.as_str(), |(matrix, _)| matrix)
 }
 
+/// The labels of a case of a matrix, one for each dimension.
+fn labels(case: &Case) -> impl Iterator<Item = &str> {
+    case.id.rsplit('/').next().unwrap_or_default().split(',')
+}
+
 /// In how many dimensions two cases of a matrix differ.
 fn distance(one: &Case, other: &Case) -> usize {
-    let labels = |case: &'_ Case| case.id.rsplit('/').next().unwrap_or_default().to_owned();
-    let (one, other) = (labels(one), labels(other));
-    one.split(',').zip(other.split(',')).filter(|(one, other)| one != other).count()
+    labels(one).zip(labels(other)).filter(|(one, other)| one != other).count()
 }
 
 #[cfg(test)]

@@ -353,6 +353,13 @@ impl Reasons {
     }
 }
 
+/// Whether the name of an agent can be that of a file or folder, on any machine: it comes from engine files and records.
+#[must_use]
+pub fn is_file_name(name: &str) -> bool {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.chars().all(is_part)
+}
+
 impl Engine {
     /// The engines that come with the program.
     ///
@@ -396,9 +403,7 @@ impl Engine {
 
     /// What the format allows and no engine should have.
     fn mistake(&self) -> Option<String> {
-        // It is the name of a folder, too.
-        let is_name = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if !self.name.starts_with(|first: char| first.is_ascii_alphanumeric()) || !self.name.chars().all(is_name) {
+        if !is_file_name(&self.name) {
             return Some(format!("the name {:?} is not made of letters, digits, \"-\", \"_\" and \".\"", self.name));
         }
         if self.browser.is_empty() || self.driver.is_empty() {

@@ -31,7 +31,9 @@ pub mod transport;
 
 pub use discover::{Installed, Missing, discover};
 pub use driver::DriverError;
-pub use engine::{Direct, Engine, EngineError, Lenient, Pattern, Placeholders, ReasonSource, Reasons, RootArgs};
+pub use engine::{
+    Direct, Engine, EngineError, Lenient, Pattern, Placeholders, ReasonSource, Reasons, RootArgs, is_file_name,
+};
 pub use event::RunEvent;
 pub use expectations::{Entry, Expectations, ExpectationsError};
 pub use journal::{Journal, JournalError};

@@ -161,9 +161,26 @@ async fn run_rounds<'r>(
             Runner::Reference(reference) => reference.round(&cases, &mut results).await?,
         }
     }
+    if options.controls {
+        run_controls(options, &mut runner, &mut results).await?;
+    }
+    let duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let requests = stage.requests() - requests_before;
+    let agent = match &runner {
+        Runner::Browser(browser) => browser.agent(),
+        Runner::Reference(reference) => reference.agent(),
+    };
+    Ok(record(options, agent, results.records, started, requests, duration_ms))
+}
+
+/// Runs the controls that passing cases need and that have not run as cases, and writes what they came to into the records.
+async fn run_controls(
+    options: &RunOptions<'_>,
+    runner: &mut Runner<'_, '_>,
+    results: &mut Results<'_>,
+) -> Result<(), RunError> {
     let controls = Controls::of(options.suite);
-    let wanting = options.cases.iter().copied().filter(|_| options.controls);
-    let plan = Plan::of(&controls, wanting, &results.records);
+    let plan = Plan::of(&controls, options.cases.iter().copied(), &results.records);
     let to_run = plan.to_run(&results.records);
     let mut ran = HashMap::new();
     if !to_run.is_empty() {
@@ -174,13 +191,7 @@ async fn run_rounds<'r>(
         runner.controls(&again.iter().map(Arc::as_ref).collect::<Vec<_>>(), &mut ran).await?;
     }
     plan.judge(&mut results.records, &ran);
-    let duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let requests = stage.requests() - requests_before;
-    let agent = match &runner {
-        Runner::Browser(browser) => browser.agent(),
-        Runner::Reference(reference) => reference.agent(),
-    };
-    Ok(record(options, agent, results.records, started, requests, duration_ms))
+    Ok(())
 }
 
 fn record(

@@ -1,5 +1,4 @@
-//! Texts for people. What a record holds comes from servers and browsers, so it may hold anything: terminal escapes,
-//! line breaks, characters that turn the direction of the text around them.
+//! Texts for people: lengths, numbers and times. What comes from outside is made visible in `crosscheck_cases::visible`.
 
 /// The first `limit` characters, and `…` where there are more.
 pub(crate) fn shortened(text: &str, limit: usize) -> String {

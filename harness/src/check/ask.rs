@@ -96,6 +96,27 @@ enum Tried {
     Silent,
 }
 
+/// Why a request has no answer, and what that is to the executable standard.
+struct Silence {
+    why: String,
+    answer: Answer,
+}
+
+impl Silence {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), answer: Answer::Failed(Failure::Connection) }
+    }
+}
+
+impl From<Trouble> for Silence {
+    fn from(trouble: Trouble) -> Self {
+        Self { why: trouble.to_string(), answer: trouble.answer() }
+    }
+}
+
+/// What is said where the limits of the policy end a check.
+const LIMITS: &str = "the limits of the check were reached";
+
 /// A request with all that it led to.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -283,20 +304,21 @@ impl Asker {
 
     /// Sends a message until there is an answer. That a server refuses for now (429, 503), fails once, breaks the connection
     /// or says nothing is no answer: it is sent again, more slowly.
-    async fn answer(&self, exchanges: &mut Exchanges<'_>, message: &Message) -> Result<Answer, String> {
+    async fn answer(&self, exchanges: &mut Exchanges<'_>, message: &Message) -> Result<Answer, Silence> {
         let limit = Duration::from_secs(self.limits.timeout_seconds.into());
         let mut wait = FIRST_WAIT;
         let mut failed_with = None;
-        let mut last = Err("the limits of the check were reached".to_owned());
+        let mut last = Err(Silence::new(LIMITS));
         let in_a_row = self.in_a_row(message);
         if in_a_row >= GIVEN_UP {
             self.count(message, true, false);
-            return Err(format!("{in_a_row} requests of this kind in a row were not answered, so it was not sent"));
+            let why = format!("{in_a_row} requests of this kind in a row were not answered, so it was not sent");
+            return Err(Silence::new(why));
         }
         let tries = if in_a_row >= HOPELESS { 1 } else { TRIES };
         for number in 1..=tries {
             if !self.may_send().await {
-                return Err("the limits of the check were reached".to_owned());
+                return Err(Silence::new(LIMITS));
             }
             let result = {
                 let single = self.is_single.load(Ordering::Relaxed);
@@ -307,7 +329,7 @@ impl Asker {
                 exchanges.exchange(message, limit).await
             };
             let tried = self.judge(message, &result, number);
-            last = result.map_err(|trouble| trouble.to_string());
+            last = result.map_err(Silence::from);
             match tried {
                 Tried::Answered => {
                     self.heard(None);
@@ -327,7 +349,7 @@ impl Asker {
                     self.slow_down(asked.max(wait).min(LONGEST_WAIT));
                 }
                 Tried::Silent => {
-                    self.heard(last.as_ref().err().map(String::as_str));
+                    self.heard(last.as_ref().err().map(|silence| silence.why.as_str()));
                     self.transport.close_idle();
                     if number < tries {
                         self.slow_down(wait);
@@ -338,7 +360,9 @@ impl Asker {
         }
         self.count(message, true, false);
         match last {
-            Ok(Answer::Response(received)) => Err(format!("the server answers {} again and again", received.status)),
+            Ok(Answer::Response(received)) => {
+                Err(Silence::new(format!("the server answers {} again and again", received.status)))
+            }
             other => other,
         }
     }
@@ -421,13 +445,13 @@ impl Asker {
                     }
                     drive.answer(answer);
                 }
-                Err(why) if self.is_spent() || self.is_gone() => {
+                Err(Silence { why, .. }) if self.is_spent() || self.is_gone() => {
                     drive.stop("No more requests are sent.".to_owned());
                     trouble = Some(why);
                 }
-                Err(why) => {
-                    is_late = why.contains("within");
-                    drive.answer(if is_late { Answer::Never } else { Answer::Failed(Failure::Connection) });
+                Err(Silence { why, answer }) => {
+                    is_late = matches!(answer, Answer::Never);
+                    drive.answer(answer);
                     trouble = Some(why);
                 }
             }
@@ -459,7 +483,7 @@ impl Asker {
                 }
                 asked.exchanged[0].answer = Some(answer);
             }
-            Err(why) => asked.trouble = Some(why),
+            Err(Silence { why, .. }) => asked.trouble = Some(why),
         }
         asked
     }

@@ -140,7 +140,7 @@ pub(crate) fn hostile(allowed: &[Allowed], elsewhere: &[String], server: Option<
         found.extend(["http", "https"].map(|scheme| Hostile { likeness, origin: format!("{scheme}://{host}") }));
     }
     if let Some(server) = server {
-        of_server(server, &mut found);
+        of_host(server, &mut found);
     }
     for allowed in allowed {
         for base in allowed.samples().iter().take(1) {
@@ -180,15 +180,15 @@ pub(crate) fn further(let_in: &Hostile, allowed: &[Allowed]) -> Vec<Hostile> {
     found
 }
 
-/// The server's own host at another port, and unencrypted.
-fn of_server(server: &Url, found: &mut Vec<Hostile>) {
-    let (scheme, Some(host)) = (server.scheme(), server.host_str()) else { return };
-    let port = server.port().map(|port| format!(":{port}")).unwrap_or_default();
+/// The same host unencrypted, and at another port.
+fn of_host(url: &Url, found: &mut Vec<Hostile>) {
+    let (scheme, Some(host)) = (url.scheme(), url.host_str()) else { return };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let mut push = |likeness, origin: String| found.push(Hostile { likeness, origin });
     if scheme == "https" {
         push(Likeness::Scheme, format!("http://{host}{port}"));
     }
-    let other = server.port().map_or(8443, another);
+    let other = url.port().map_or(8443, another);
     push(Likeness::Port, format!("{scheme}://{host}:{other}"));
 }
 
@@ -213,12 +213,8 @@ fn resembling(base: &str, found: &mut Vec<Hostile>) {
     let Ok(url) = Url::parse(base) else { return };
     let (scheme, Some(host)) = (url.scheme(), url.host_str()) else { return };
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    of_host(&url, found);
     let mut push = |likeness, origin: String| found.push(Hostile { likeness, origin });
-    if scheme == "https" {
-        push(Likeness::Scheme, format!("http://{host}{port}"));
-    }
-    let other = url.port().map_or(8443, another);
-    push(Likeness::Port, format!("{scheme}://{host}:{other}"));
     if let Some(port) = url.port() {
         push(Likeness::Port, format!("{scheme}://{host}"));
         // A pattern without an end takes more digits.

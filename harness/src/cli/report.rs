@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use crosscheck::is_file_name;
 use crosscheck_reports::{RunRecord, read_runs, render_junit, render_markdown, render_table, write_html};
 
 use flate2::Compression;
@@ -44,8 +45,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Ended, Failure> {
 /// Keeps what a run observed as test data.
 fn write_recording(folder: &Path, record: &RunRecord) -> Result<(), Failure> {
     let name = &record.agent.name;
-    let is_name = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    if !name.starts_with(|first: char| first.is_ascii_alphanumeric()) || !name.chars().all(is_name) {
+    if !is_file_name(name) {
         return Err(Failure::Usage(format!(
             "the run record's agent has the name {name:?}, which can be no file's name"
         )));
